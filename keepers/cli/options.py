@@ -1,0 +1,177 @@
+"""The global flags, with the same meaning before and after the verb, and what every command does with them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from keepers.cli import output
+from keepers.protocol.errors import HearthError
+
+if TYPE_CHECKING:
+    from keepers.sdk.client import Hearth
+
+
+@dataclass
+class Options:
+    """One call's global flags. `connect` opens the network; tests put a world of their own there."""
+
+    network: str | None = None
+    manifest: str | None = None
+    rpc: str | None = None
+    config: str | None = None
+    json: bool = False
+    yes: bool = False
+    dry_run: bool = False
+    unsigned: str | None = None
+    quiet: bool = False
+    verbose: int = 0
+    no_color: bool = False
+    timeout: float | None = None
+    connect: Callable[[Options], Hearth] | None = field(default=None, repr=False)
+
+    def hearth(self) -> Hearth:
+        """The SDK on the chosen network."""
+        if self.connect is not None:
+            return self.connect(self)
+        from keepers.sdk.client import Hearth
+
+        return Hearth.from_config(**self.flags())
+
+    def flags(self) -> dict[str, Any]:
+        """What was given on the command line and goes to the settings."""
+        names = ("network", "manifest", "rpc", "config", "timeout", "dry_run", "unsigned")
+        return {name: value for name in names if (value := getattr(self, name)) not in (None, False)}
+
+    # ---- output
+
+    def say(self, text: str = "") -> None:
+        """Data: stdout."""
+        click.echo(text)
+
+    def note(self, text: str) -> None:
+        """Everything else: stderr, silent with -q and with --json."""
+        if not self.quiet and not self.json:
+            click.echo(text, err=True)
+
+    def emit(self, schema: str, data: Any, text: Callable[[], str], hearth: Hearth | None = None) -> None:
+        """The JSON document with --json, else the text."""
+        if not self.json:
+            self.say(text())
+            return
+        if hearth is None:
+            self.say(output.document(schema, data))
+            return
+        head, final = hearth.reader.head(), hearth.reader.final()
+        block: Mapping[str, Any] = {
+            "number": head.number,
+            "hash": "0x" + head.hash.hex(),
+            "final": final.number,
+            "finality": f"{hearth.deployment.finality.kind} {hearth.deployment.finality.value}",
+        }
+        self.say(output.document(schema, data, hearth.deployment.network, hearth.deployment.chain_id, block))
+
+    def progress(self, step: str, state: str) -> None:
+        """One line a step of an action."""
+        self.note(f"  {step} … {state}")
+
+    # ---- questions
+
+    def confirm(self, question: str = "Proceed?") -> None:
+        """Ask; --yes answers. Raises H5005 (exit 3) for a no, or where nobody can answer."""
+        if self.yes or self.dry_run or self.unsigned:
+            return
+        if not sys.stdin.isatty():
+            raise HearthError(
+                "H5005",
+                "this needs a yes, and there is no terminal to ask on",
+                next=("repeat with --yes",),
+                exit_code=3,
+            )
+        click.echo(f"{question} [y/N] ", nl=False, err=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise HearthError("H5005", "not confirmed: nothing was sent", exit_code=3)
+
+    def confirm_name(self, name: str, what: str) -> None:
+        """Ask for a name to be typed; --yes answers. Raises H5005 (exit 3)."""
+        if self.yes or self.dry_run or self.unsigned:
+            return
+        if not sys.stdin.isatty():
+            raise HearthError(
+                "H5005",
+                f"{what} needs a yes, and there is no terminal to ask on",
+                next=("repeat with --yes",),
+                exit_code=3,
+            )
+        click.echo(f"{what}. Type {name} to go on: ", nl=False, err=True)
+        if sys.stdin.readline().strip() != name:
+            raise HearthError("H5005", "not confirmed: nothing was sent", exit_code=3)
+
+
+_GLOBALS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (("-n", "--network"), {"metavar": "NAME", "help": "Network by name, or the path of its record."}),
+    (("--manifest",), {"metavar": "FILE", "help": "Deployment record, instead of a name."}),
+    (("--rpc",), {"metavar": "URL", "help": "Chain endpoint; several with commas."}),
+    (("-c", "--config"), {"metavar": "FILE", "help": "Config file."}),
+    (("--json",), {"is_flag": True, "help": "One JSON document on stdout."}),
+    (("-y", "--yes"), {"is_flag": True, "help": "Answer yes to questions; lifts no limit."}),
+    (("--dry-run",), {"is_flag": True, "help": "Show the plan, send nothing."}),
+    (("--unsigned",), {"metavar": "FILE", "help": "Write the calls as a Safe batch, send nothing."}),
+    (("-q", "--quiet"), {"is_flag": True, "help": "Only data."}),
+    (("-v", "--verbose"), {"count": True, "help": "More; -vv with tracebacks."}),
+    (("--no-color",), {"is_flag": True, "help": "No colours."}),
+    (("--timeout",), {"type": float, "metavar": "S", "help": "Longest wait for the chain, seconds."}),
+)
+
+
+def global_options() -> list[click.Option]:
+    """Fresh global flags for one command; a value given goes to the call's `Options`, wherever it stands."""
+
+    def store(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if parameter.name and value not in (None, False, 0):
+            setattr(context.ensure_object(Options), parameter.name, value)
+
+    return [click.Option([*names], expose_value=False, callback=store, **how) for names, how in _GLOBALS]
+
+
+class Command(click.RichCommand):
+    """A verb that takes the global flags too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        own = {name for parameter in self.params for name in parameter.opts}
+        self.params += [option for option in global_options() if not own & set(option.opts)]
+
+
+class Group(click.RichGroup):
+    """A noun: its verbs are `Command`s, and it takes the global flags as well."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += global_options()
+
+
+def command(name: str | None = None, **kwargs: Any) -> Callable[[Callable[..., Any]], Command]:
+    """`@command()`: a verb whose function gets the call's `Options` first."""
+
+    def wrap(function: Callable[..., Any]) -> Command:
+        made: Command = click.command(name, cls=Command, **kwargs)(click.pass_obj(function))
+        return made
+
+    return wrap
+
+
+def group(name: str | None = None, **kwargs: Any) -> Callable[[Callable[..., Any]], Group]:
+    """`@group()`: a noun."""
+
+    def wrap(function: Callable[..., Any]) -> Group:
+        made: Group = click.group(name, cls=Group, **kwargs)(function)
+        return made
+
+    return wrap

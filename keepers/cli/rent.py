@@ -1,0 +1,139 @@
+"""`hearth rent`, `hearth topup`, `hearth close`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from keepers.cli import units
+from keepers.cli.offers import _hours, nothing_fits
+from keepers.cli.options import Options, command
+from keepers.cli.status import lease_data, lease_text, receipt_data, receipt_text
+
+if TYPE_CHECKING:
+    from keepers.sdk.client import Hearth
+    from keepers.sdk.types import RentPlan
+
+
+@command()
+@click.option("--gpu", "gpu_text", metavar="NAME[:N]", required=True, help="GPU and how many, like RTX-4090:2.")
+@click.option("--hours", "term", metavar="TIME", required=True, help="Term, like 12h or 90m.")
+@click.option("--prepay", metavar="TIME", help="Pay this much ahead; the whole term by default.")
+@click.option("--max", "most", metavar="USD", help="Most USD per GPU-hour.")
+@click.option("--region", "regions", type=int, multiple=True, metavar="ID", help="Region id; repeat for several.")
+@click.option("--node", type=click.IntRange(0), metavar="N", help="This node only.")
+@click.option("--offers", "place", metavar="PLACE", default="", help="Folder, file or URL with signed asks.")
+@click.option("--idempotency-key", default="", metavar="TEXT", help="Repeating it returns the first lease.")
+def rent(
+    options: Options,
+    gpu_text: str,
+    term: str,
+    prepay: str | None,
+    most: str | None,
+    regions: tuple[int, ...],
+    node: int | None,
+    place: str,
+    idempotency_key: str,
+) -> None:
+    """Rent GPUs of the cheapest node that fits: plan, confirm, buy what the purse lacks, open the lease."""
+    name, count = units.gpu(gpu_text)
+    duration = _hours(term)
+    hearth = options.hearth()
+    quote = hearth.quote(
+        gpu=name,
+        count=count,
+        duration_s=duration,
+        regions=regions,
+        place=place,
+        max_usd_per_gpu_hour=None if most is None else units.price(most),
+    )
+    rows = [row for row in quote.rows if node is None or row.node == node]
+    if not rows:
+        limit = f" at <= ${most} per GPU-hour" if most else ""
+        raise nothing_fits(
+            quote.why(), f"gpu={gpu_text} for {term}{limit}" + (f" on node {node}" if node is not None else "")
+        )
+    plan = hearth.plan(
+        rows[0],
+        gpus=count,
+        duration_s=duration,
+        prepaid_s=_hours(prepay) if prepay else None,
+        idempotency_key=idempotency_key,
+    )
+    options.note(plan_text(hearth, plan))
+    if options.dry_run:
+        options.emit("plan", plan, lambda: "dry run: nothing was sent", hearth)
+        return
+    options.confirm()
+    view = hearth.rent(plan, options.progress)
+    options.emit("lease", lease_data(view), lambda: lease_text(view), hearth)
+    options.note(f"next  hearth status {view.ordinal}")
+
+
+def plan_text(hearth: Hearth, plan: RentPlan) -> str:
+    """What will be done, what it costs at most, and how it ends."""
+    ends = units.say_time(hearth.head().timestamp + plan.prepaid_s)
+    parts = [
+        f"node {plan.row.node} · {plan.gpus} x {plan.row.class_name} · {units.say_rate(plan.row.rate_wei)} USD per"
+        " GPU-hour"
+    ]
+    if plan.burn_wei:
+        parts.append(f"burn {units.say_tokens(plan.burn_wei)} for credits")
+    parts.append(f"lock {units.say_usd(plan.deposit_wei)} · runs to {ends} or until you close")
+    lines = [f" {'plan' if i == 0 else '':<5} {part}" for i, part in enumerate(parts)]
+    sheet = plan.row.sheet
+    least = max(sheet.min_seconds, hearth.calendar.slot)
+    lines.append(
+        f" you   pay attested seconds only · close any time after {units.say_duration(least)} · bond"
+        f" {plan.bond_gwei / 1e9:,.4f} HRTH"
+        f" stands behind it · from key {units.short(hearth.address)}"
+    )
+    return "\n".join(lines)
+
+
+@command()
+@click.argument("lease")
+@click.option("--hours", "time_text", metavar="TIME", required=True, help="How much longer, like 6h.")
+@click.option("--idempotency-key", default="", metavar="TEXT", help="Repeating it pays once.")
+def topup(options: Options, lease: str, time_text: str, idempotency_key: str) -> None:
+    """Pay a running lease further ahead, never past the end of its term."""
+    seconds = _hours(time_text)
+    hearth = options.hearth()
+    view = hearth.status(lease)
+    cost = seconds * view.terms.per_second
+    options.note(
+        f" plan  lease {view.ordinal}: at most {units.say_usd(cost)} more, runway now"
+        f" {units.say_duration(view.runway_s)}"
+    )
+    if options.dry_run:
+        options.emit("plan", {"lease": view.ordinal, "credits_wei": cost}, lambda: "dry run: nothing was sent", hearth)
+        return
+    options.confirm()
+    after = hearth.topup(lease, seconds, options.progress, idempotency_key)
+    options.emit("lease", lease_data(after), lambda: lease_text(after), hearth)
+
+
+@command()
+@click.argument("lease")
+def close(options: Options, lease: str) -> None:
+    """Stop a lease. What can no longer be owed comes home at once, the rest when its last report is final."""
+    hearth = options.hearth()
+    view = hearth.status(lease)
+    if view.terms.stopped:
+        options.note(f"lease {view.ordinal} has stopped already: {view.reason}")
+    else:
+        owed = min(view.money.credits, (view.wall_s - view.money.settled) * view.terms.per_second)
+        options.note(
+            f" plan  stop lease {view.ordinal} after {units.say_duration(view.wall_s)} · at least"
+            f" {units.say_usd(view.money.credits - owed)} back at once, up to {units.say_usd(owed)} held until the"
+            " last report is final"
+        )
+        if options.dry_run:
+            options.emit("plan", {"lease": view.ordinal}, lambda: "dry run: nothing was sent", hearth)
+            return
+        options.confirm()
+        hearth.close(lease, options.progress)
+    receipt = hearth.receipt(lease)
+    options.emit("receipt", receipt_data(receipt), lambda: receipt_text(receipt), hearth)
+    options.note(f"next  hearth receipt {view.ordinal}")

@@ -1,0 +1,146 @@
+"""`hearth up`, `hearth agent`, `hearth attester`, `hearth settler`: the daemons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+from click.exceptions import Exit
+
+from keepers.cli.options import Options, command
+from keepers.protocol.errors import HearthError
+
+if TYPE_CHECKING:
+    from keepers.chain.deployment import Deployment
+    from keepers.runtime.role import Role
+    from keepers.runtime.settings import Settings
+
+ROLES = ("agent", "attester", "settler")
+
+
+@command()
+@click.option("--roles", metavar="A,B", help="Which roles; those that the config has keys for by default.")
+def up(options: Options, roles: str | None) -> None:
+    """Run the roles of this config in one process, until SIGTERM."""
+    _run(options, roles.split(",") if roles else None)
+
+
+@command()
+def agent(options: Options) -> None:
+    """Run an agent: samples the GPUs of its nodes and signs a heartbeat in every slot."""
+    _run(options, ["agent"])
+
+
+@command()
+def attester(options: Options) -> None:
+    """Run an attester: a seat of the committee."""
+    _run(options, ["attester"])
+
+
+@command()
+def settler(options: Options) -> None:
+    """Run a settler: permissionless upkeep for a bounty."""
+    _run(options, ["settler"])
+
+
+def _run(options: Options, names: list[str] | None) -> None:
+    from keepers.runtime import lifecycle
+    from keepers.sdk.connect import load_settings
+
+    settings = load_settings(options.flags()).settings
+    wanted = names or configured(settings)
+    unknown = [name for name in wanted if name not in ROLES]
+    if unknown:
+        raise HearthError(
+            "H1005", f"there is no role {unknown[0]!r}", next=(f"--roles {','.join(ROLES)}",), exit_code=2
+        )
+    if not wanted:
+        raise HearthError("H1101", "the config has no key for any role", next=("hearth init ROLE",), exit_code=4)
+    record = lifecycle.find_deployment(settings)
+    roles = [build_role(name, settings, record) for name in dict.fromkeys(wanted)]
+    dry = options.dry_run
+    if dry:
+        options.note("dry mode: decides and logs, sends nothing")
+    app = lifecycle.build(settings, roles, deployment=record, dry=dry)
+    lifecycle.notify("READY=1")
+    code = app.run()
+    lifecycle.notify("STOPPING=1")
+    if code:
+        raise Exit(code)
+
+
+def configured(settings: Settings) -> list[str]:
+    """Roles for which the config has keys."""
+    sections: Any = settings
+    found = ["agent"] if sections.agent.nodes else []
+    found += ["attester"] if sections.attester.keystore else []
+    found += ["settler"] if sections.settler.keystore else []
+    return found
+
+
+def build_role(name: str, settings: Settings, record: Deployment) -> Role[Any, Any]:
+    """A role from its section of the settings. Raises H1101 (no key), H3101 (stand-in on a public network)."""
+    sections: Any = settings
+    if name == "agent":
+        return _agent(sections.agent, record)
+    from keepers.sdk.connect import key_of
+
+    section = getattr(sections, name)
+    key = key_of(section)
+    if key is None:
+        raise HearthError(
+            "H1101",
+            f"no key is configured for the {name}",
+            next=("hearth key new", f"hearth config set {name}.keystore FILE"),
+            exit_code=4,
+        )
+    if name == "attester":
+        from keepers.roles.attester.prices import build_sources
+        from keepers.roles.attester.role import Attester
+        from keepers.wire.attester_client import make_http
+
+        return Attester(key, build_sources(section.prices, record.local, make_http()))
+    from keepers.roles.settler.decide import Policy
+    from keepers.roles.settler.role import Settler
+
+    policy = Policy(
+        jail=section.jail,
+        upkeep=section.upkeep,
+        redeem=section.redeem,
+        providers=frozenset(section.providers),
+        native_usd=int(section.native_usd * 10**12),
+    )
+    return Settler(key, policy)
+
+
+def _agent(section: Any, record: Deployment) -> Role[Any, Any]:
+    from keepers.chain.keys import open_keystore
+    from keepers.gpu.sampler import Sampler
+    from keepers.gpu.stand_in import StandIn
+    from keepers.roles.agent.heartbeat import NodeKey
+    from keepers.roles.agent.role import Agent
+
+    if not section.nodes:
+        raise HearthError(
+            "H1101",
+            "the agent has no node",
+            why=("[agent] nodes and keystores are empty",),
+            next=("hearth node register",),
+            exit_code=4,
+        )
+    password = section.password.get_secret_value() if section.password else None
+    nodes = []
+    for i, (index, path) in enumerate(zip(section.nodes, section.keystores, strict=True)):
+        beside = path.expanduser().with_suffix(".pass")
+        key = open_keystore(path, password, None if password else beside)
+        declared = section.stand_in[i] if section.stand_in else ""
+        if declared and not record.local:
+            raise HearthError("H3101", "a stand-in is for local networks: this one is public")
+        if declared:
+            model, count, label = declared.split(":")
+            nodes.append(NodeKey(index, key, StandIn(model, int(count), label)))
+        else:
+            chosen = section.gpus[i] if section.gpus else ""
+            gpus = [int(gpu) for gpu in chosen.split(",")] if chosen else None
+            nodes.append(NodeKey(index, key, Sampler(gpus=gpus)))
+    return Agent(nodes)

@@ -1,0 +1,188 @@
+"""From the observations of a set of attesters to slots, price and records: one result for all who hold the set.
+
+Everything here reads the snapshot of the epoch: registry, stake and committee after the last block before its start.
+The classes of this version are liveness-only (rounds 0). Source: docs/protocol.md §7, "End of epoch".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from keepers.protocol.counters import Leaf
+from keepers.protocol.epochs import SLOTS
+from keepers.protocol.records import FULL_MASK, Record
+
+PASSED = 1 << 12  # in an observation's 16 bits: the node passed its challenge
+FAILED = 1 << 13
+CAP_DIVISOR = 20  # a provider counts for at most 5 % of the total weight, so a correlated outage takes four
+SHARE_DIVISOR = 5  # from 20 % of the weight in the dark on, a slot is indeterminate
+MAX_PER_EPOCH = 3
+MAX_PER_PERIOD = 24
+
+
+def faults(n: int) -> int:
+    """f of a committee of n seats: (n - 1) // 3."""
+    return (n - 1) // 3
+
+
+def quorum(n: int) -> int:
+    """q of a committee of n seats: (n + f) // 2 + 1, so that two quorums share an honest seat."""
+    return (n + faults(n)) // 2 + 1
+
+
+def least_observations(n: int) -> int:
+    """Observations that a set needs: 2f + 1."""
+    return 2 * faults(n) + 1
+
+
+def leader(epoch: int, view: int, n: int) -> int:
+    """Seat that leads the view: (e + v) mod n."""
+    return (epoch + view) % n
+
+
+@dataclass(frozen=True)
+class Body:
+    """What one attester saw: 16 bits a node (12 slots seen, passed, failed), its clock's offset (ms)."""
+
+    bits: tuple[int, ...]
+    clock_offset_ms: int = 0
+
+    def encode(self) -> bytes:
+        """2 bytes a node, big-endian, then the clock offset in 4 bytes, signed. Its keccak is what the seat signs."""
+        return b"".join(b.to_bytes(2, "big") for b in self.bits) + self.clock_offset_ms.to_bytes(4, "big", signed=True)
+
+    @classmethod
+    def decode(cls, data: bytes, count: int) -> Body:
+        """Reads the body of an epoch with `count` nodes. Raises ValueError for another length."""
+        if len(data) != 2 * count + 4:
+            raise ValueError(f"a body for {count} nodes has {2 * count + 4} bytes, not {len(data)}")
+        bits = tuple(int.from_bytes(data[2 * i : 2 * i + 2], "big") for i in range(count))
+        return cls(bits, int.from_bytes(data[-4:], "big", signed=True))
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One seat's signed observation: seat number, 16 bits a node by index, price in 12 decimals (USD a token)."""
+
+    seat: int
+    bits: Sequence[int]
+    price: int
+
+
+@dataclass(frozen=True)
+class SnapshotNode:
+    """A node at the snapshot: provider, first epoch, whether it was Active, whether it was retired."""
+
+    provider: int
+    first: int
+    active: bool
+    retired: bool = False
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The merged epoch: slots not attested by node index (12 bits), indeterminate slots, price, records ascending."""
+
+    masks: tuple[int, ...]
+    indet: int
+    price: int
+    records: tuple[Record, ...]
+
+
+def lower_median(values: Sequence[int]) -> int:
+    """The median; of an even number the lower of the middle two. Raises ValueError for nothing."""
+    if not values:
+        raise ValueError("no value to take a median of")
+    return sorted(values)[(len(values) - 1) // 2]
+
+
+def slots_up(observations: Sequence[Observation], index: int, n: int) -> int:
+    """Slots of node `index` that at least f + 1 observations saw, 12 bits."""
+    need = faults(n) + 1
+    words = [o.bits[index] for o in observations]
+    up = 0
+    for k in range(SLOTS):
+        if sum(w >> k & 1 for w in words) >= need:
+            up |= 1 << k
+    return up
+
+
+def indeterminate_slots(
+    masks: Sequence[int],
+    nodes: Sequence[SnapshotNode],
+    weights: Mapping[int, int],
+    dark_before: Callable[[int], bool],
+    used_in_period: int,
+) -> int:
+    """Slots in which too much independent stake was down at once to blame anyone, as a 12-bit mask.
+
+    `weights[p]` = min(stake units, stake at the snapshot) of provider p in 1e-9 USD, shared by its Active nodes.
+    A slot counts iff Σ over providers of min(weight down, total / 20) ≥ total / 5, where the total is the weight of the
+    Active nodes that were not dark at the end of the epoch before. The earliest 3 slots, none beyond 24 a period.
+    """
+    members: dict[int, list[int]] = {}
+    shared: dict[int, int] = {}
+    for i, node in enumerate(nodes):
+        if node.active and not node.retired:
+            shared[node.provider] = shared.get(node.provider, 0) + 1
+            if not dark_before(i):
+                members.setdefault(node.provider, []).append(i)
+    each = {p: weights.get(p, 0) // shared[p] for p in members}
+    total = sum(each[p] * len(m) for p, m in members.items())
+    room = min(MAX_PER_EPOCH, max(0, MAX_PER_PERIOD - used_in_period))
+    indet = 0
+    if total == 0:
+        return 0
+    for k in range(SLOTS):
+        if room == 0:
+            break
+        lost = 0  # in units of 1 / CAP_DIVISOR, so that the cap is exact
+        for p, indices in members.items():
+            down = sum(masks[i] >> k & 1 for i in indices) * each[p]
+            lost += min(CAP_DIVISOR * down, total)
+        if lost * SHARE_DIVISOR >= total * CAP_DIVISOR:
+            indet |= 1 << k
+            room -= 1
+    return indet
+
+
+def unproven_bit(mask: int) -> int:
+    """u of a node of a liveness-only class, for which "challenged" and "proven" always hold: 1 iff wholly dark."""
+    return int(mask == FULL_MASK)
+
+
+def merge(
+    observations: Sequence[Observation],
+    *,
+    n: int,
+    epoch: int,
+    nodes: Sequence[SnapshotNode],
+    leaf_of: Callable[[int], Leaf],
+    weights: Mapping[int, int],
+    used_in_period: int,
+) -> Merged:
+    """Merges a set of observations of one epoch by a committee of `n` seats.
+
+    `nodes` are all indices of the snapshot, `leaf_of` the leaves after the epoch before, `used_in_period` the
+    indeterminate slots of this period so far. A node retired at the snapshot, or one that starts later, gets no
+    record. Raises ValueError for too few observations, a seat twice, or bits of another number of nodes.
+    """
+    if len(observations) < least_observations(n):
+        raise ValueError(f"{len(observations)} observations; a committee of {n} needs {least_observations(n)}")
+    if len({o.seat for o in observations}) != len(observations):
+        raise ValueError("a seat stands in the set twice")
+    for o in observations:
+        if len(o.bits) != len(nodes):
+            raise ValueError(f"seat {o.seat} observed {len(o.bits)} nodes; the snapshot has {len(nodes)}")
+    counted = [not node.retired and node.first <= epoch for node in nodes]
+    masks = tuple(FULL_MASK & ~slots_up(observations, i, n) if counted[i] else 0 for i in range(len(nodes)))
+    indet = indeterminate_slots(masks, nodes, weights, lambda i: leaf_of(i).dark, used_in_period)
+    records = []
+    for i in range(len(nodes)):
+        if not counted[i]:
+            continue
+        mask, u = masks[i], unproven_bit(masks[i])
+        if (mask, u) != leaf_of(i).prediction:
+            records.append(Record(i, 0, u, mask))
+    return Merged(masks, indet, lower_median([o.price for o in observations]), tuple(records))

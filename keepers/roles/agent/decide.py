@@ -1,0 +1,84 @@
+"""What the agent concludes about its nodes. Pure: facts in, notes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """Node status of the registry."""
+
+    NONE = 0
+    PENDING = 1
+    ACTIVE = 2
+    JAILED = 3
+    FAULTED = 4
+    RETIRED = 5
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """A node at one block. `chain_key` is the key of the present epoch; `hardware` the state of the last telemetry."""
+
+    node: int
+    epoch: int
+    status: int
+    first: int
+    reserved: int
+    chain_key: str
+    own_key: str
+    hardware: str
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to tell the operator: level "info", "warning" or "error", and words that say what to do."""
+
+    node: int
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class AgentPlan:
+    """Rows to store, and what has changed since the last look."""
+
+    facts: tuple[NodeFacts, ...]
+    notes: tuple[Note, ...]
+
+
+def judge(facts: NodeFacts) -> Note:
+    """The one note that matters most about a node."""
+    node = facts.node
+    if not facts.known:
+        return Note(node, "error", "not registered: hearth node register, then start again")
+    if facts.chain_key != facts.own_key:
+        return Note(
+            node, "error", f"the registry has key {facts.chain_key}, not {facts.own_key}: its beats do not count"
+        )
+    if facts.status == Status.RETIRED:
+        return Note(node, "warning", "retired: take it out of the settings")
+    if facts.hardware == "unknown":
+        held = f"; {facts.reserved} GPUs are leased and stay so" if facts.reserved else ""
+        return Note(node, "error", f"its hardware cannot be read, so it does not beat{held}")
+    if facts.status == Status.FAULTED:
+        return Note(node, "error", "faulted by proof: it takes no lease until it is proven clean for a day")
+    if facts.status == Status.JAILED:
+        return Note(node, "warning", "jailed: keep it up, it is freed after 24 clean epochs")
+    if facts.hardware == "degraded" and facts.reserved:
+        return Note(node, "error", f"a GPU is degraded and {facts.reserved} GPUs of the node are leased")
+    if facts.hardware == "degraded":
+        return Note(node, "warning", "a GPU is degraded")
+    if facts.epoch < facts.first:
+        return Note(node, "info", f"counts from epoch {facts.first} on")
+    if facts.status == Status.PENDING:
+        return Note(node, "info", "pending: active once a report of a whole clean epoch is usable")
+    return Note(node, "info", f"active, {facts.reserved} GPUs leased")
+
+
+def decide(facts: tuple[NodeFacts, ...], last_notes: dict[int, str]) -> AgentPlan:
+    """Notes that differ from the last ones of the same node."""
+    notes = tuple(judge(each) for each in facts)
+    return AgentPlan(facts, tuple(note for note in notes if last_notes.get(note.node) != note.text))

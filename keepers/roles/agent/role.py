@@ -1,0 +1,200 @@
+"""The agent role.
+
+    Agent([NodeKey(node=3, signer=key, sampler=Sampler())])            one process, any number of nodes
+    Agent(nodes, wait=lambda seconds: None)                            beats at the start of the slot, no waiting
+
+`mount(context)` finds the attesters in the chain's committee (the record's endpoints fill the gaps). Timers: `beat`
+at every slot on a worker of its own; `flush` repeats what was not acknowledged; `epoch` looks at the registry.
+`agent.beater.muted` is the set of nodes that are switched off. Sends no transaction and needs no gas.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ClassVar
+
+import httpx
+
+from keepers.chain.ports import BlockRef
+from keepers.gpu.sampler import UNKNOWN
+from keepers.protocol.merge import faults
+from keepers.protocol.messages import Domain
+from keepers.roles.agent import decide as rules
+from keepers.roles.agent.act import remember
+from keepers.roles.agent.decide import AgentPlan, NodeFacts
+from keepers.roles.agent.heartbeat import Beater, NodeKey, SlotResult
+from keepers.roles.agent.observe import observe_nodes
+from keepers.runtime.clock import VirtualClock
+from keepers.runtime.role import Context, Retry, Role, Skip
+from keepers.runtime.ticker import Epoch, Every, Slot, Timer, Trigger, slot_of_ordinal
+from keepers.wire.attester_client import AttesterClient, make_http
+from keepers.wire.committee import Committee, Committees
+
+__all__ = ["Agent", "NodeKey"]
+SEND_TIMEOUT_S = 5.0
+FLUSH_S = 10.0  # a beat that was lost is repeated well within the half slot that is left
+
+
+@dataclass(frozen=True)
+class BeatView:
+    """Slot to beat for and the committee that observes it."""
+
+    epoch: int
+    slot: int
+    committee: Committee
+
+
+@dataclass(frozen=True)
+class FlushView:
+    """Time of a repeat."""
+
+    now: float
+
+
+AgentView = BeatView | FlushView | tuple[NodeFacts, ...]
+Plan = BeatView | FlushView | AgentPlan
+
+
+class Agent(Role[AgentView, Plan]):
+    """Heartbeats of the nodes of one process; see the module's text."""
+
+    name: ClassVar[str] = "agent"
+
+    def __init__(self, nodes: Sequence[NodeKey], wait: Callable[[float], object] | None = None) -> None:
+        super().__init__()
+        self.nodes = tuple(nodes)
+        self.last: SlotResult | None = None
+        self._stopping = threading.Event()
+        self._wait = wait
+        self._http: httpx.Client | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._clients: dict[tuple[int, str], AttesterClient] = {}
+        self._notes: dict[int, str] = {}
+
+    def mount(self, context: Context) -> None:
+        super().mount(context)
+        deployment = context.deployment
+        virtual = isinstance(context.clock, VirtualClock)
+        if self._wait is None:
+            self._wait = (lambda _: None) if virtual else self._stopping.wait
+        self._http = make_http(SEND_TIMEOUT_S, context.transport)
+        if not virtual:
+            # one seat that hangs must not delay the beat to the others
+            self._pool = ThreadPoolExecutor(8, thread_name_prefix="agent-send")
+        bootstrap = {a.address: a.url for a in deployment.attesters}
+        self._committees = Committees(context.reader, deployment.first_block, bootstrap)
+        domain = Domain(deployment.chain_id, deployment.address("AttestationHub"))
+        late = deployment.allowances.late
+        self.beater = Beater(self.nodes, context.calendar, domain, context.store, self._seats, late, self._pool)
+
+    def start(self) -> None:
+        for key in self.nodes:
+            first_line = getattr(key.sampler, "first_line", None)
+            if first_line is not None:
+                self.log.info("node %d %s", key.node, first_line())
+        context = self.context
+        self._committees.refresh(context.reader.head())
+        self.beater.restore(self._committees.of_epoch)
+
+    def close(self) -> None:
+        self._stopping.set()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._http is not None:
+            self._http.close()
+
+    def timers(self) -> Sequence[Timer]:
+        every = min(FLUSH_S, max(1.0, self.context.calendar.slot / 4))
+        return (
+            Timer("beat", Slot(), own_thread=True),
+            Timer("flush", Every(every)),
+            Timer("epoch", Epoch()),
+        )
+
+    def observe(self, trigger: Trigger, at: BlockRef) -> AgentView:
+        now = self.context.clock.precise()
+        if trigger.timer == "epoch":
+            epoch = self.context.calendar.epoch(int(now))
+            return observe_nodes(self.context, self.nodes, epoch, at, self.beater.telemetry)
+        if trigger.timer == "flush":
+            if not self.beater.waiting():
+                raise Skip("nothing waits")
+            self._committees.refresh(at)
+            return FlushView(now)
+        epoch, slot = slot_of_ordinal(trigger.ordinal)
+        start = self.context.calendar.slot_start(epoch, slot)
+        if epoch == 0:
+            raise Skip("nobody observes the epoch before the first")
+        if now >= start + self.context.calendar.slot:
+            raise Skip("slot is over")
+        return BeatView(epoch, slot, self._committee(epoch, at))
+
+    def decide(self, view: AgentView) -> Plan:
+        if isinstance(view, tuple):
+            return rules.decide(view, self._notes)
+        return view
+
+    def act(self, plan: Plan) -> None:
+        if isinstance(plan, AgentPlan):
+            self._notes.update(remember(self.context.store, plan, self.log))
+        elif isinstance(plan, FlushView):
+            self.beater.flush(plan.now, self._committees.of_epoch)
+        else:
+            self._beat(plan)
+
+    def _beat(self, view: BeatView) -> None:
+        start = self.context.calendar.slot_start(view.epoch, view.slot)
+        moment = start + self.beater.offset(view.epoch, view.slot)
+        delay = moment - self.context.clock.precise()
+        if delay > 0 and self._wait is not None:
+            self._wait(delay)
+        if self._stopping.is_set():
+            return
+        # the head of the moment of sending, not of the start of the slot: its age is part of what is checked
+        self.last = self.beater.beat(view.epoch, view.slot, self.context.reader.head(), view.committee)
+        counted = self.last.acknowledged > faults(self.last.seats)
+        self.log.log(
+            logging.INFO if counted else logging.WARNING,
+            "heartbeat slot %d.%d signed for %d nodes, acknowledged by %d/%d attesters (%d count)",
+            view.epoch, view.slot, self.last.signed, self.last.acknowledged, self.last.seats,
+            faults(self.last.seats) + 1,
+        )  # fmt: skip
+        self._measure(view, counted)
+
+    def _measure(self, view: BeatView, counted: bool) -> None:
+        """A slot counts once f + 1 attesters have acknowledged it, nothing earlier."""
+        if self.context.metrics is None:
+            return
+        group, network = self.context.metrics.agent, self.context.deployment.network
+        for key in self.nodes:
+            node = str(key.node)
+            telemetry = self.beater.telemetry.get(key.node)
+            beats = key.node not in self.beater.muted and telemetry is not None and telemetry.state != UNKNOWN
+            (group.slot_counted if counted and beats else group.slot_missed).labels(network, node).inc()
+            for place, device in enumerate(telemetry.devices if telemetry else ()):
+                state = -1 if device.reading is None else 0 if device.fault else 1
+                group.gpu_state.labels(network, node, str(place)).set(state)
+                if device.reading is not None and device.reading.temperature is not None:
+                    group.gpu_temp.labels(network, node, str(place)).set(device.reading.temperature)
+
+    def _committee(self, epoch: int, at: BlockRef) -> Committee:
+        self._committees.refresh(at)
+        committee = self._committees.of_epoch(epoch)
+        if committee is None:
+            raise Retry("no committee is in force yet", "H6202")
+        return committee
+
+    def _seats(self, committee: Committee) -> list[AttesterClient]:
+        assert self._http is not None
+        found = []
+        for endpoint in committee.endpoints:
+            if endpoint.url:
+                key = (endpoint.seat, endpoint.url)
+                if key not in self._clients:
+                    self._clients[key] = AttesterClient(endpoint, self._http)
+                found.append(self._clients[key])
+        return found

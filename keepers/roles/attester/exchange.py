@@ -1,0 +1,413 @@
+"""What attesters tell each other: signed observations with bodies, proposals, signatures.
+
+Handlers run on the server's threads: they check the signature against the committee of the epoch, store, then answer.
+The role's worker reads the same books (one lock) and pushes to each peer what that peer has not acknowledged.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, insert, select
+
+from keepers.protocol.hashing import keccak
+from keepers.protocol.merge import leader
+from keepers.protocol.messages import Domain, SignedObservation
+from keepers.roles.attester.tables import (
+    AttesterEquivocation,
+    AttesterObservation,
+    AttesterProposal,
+    AttesterSignature,
+)
+from keepers.store.engine import Store
+from keepers.wire.attester_client import AttesterClient, Unreachable
+from keepers.wire.codec import BODY_LIMIT, Decoder, ObsBody, Proposal, SeatSignature, SignedObs, encode
+from keepers.wire.committee import Committee
+from keepers.wire.routing import Refused, Request, Response, Route
+from keepers.wire.signatures import BadSignature, recover, recover_compact
+
+_OK = Response(200, b"[]")
+_OBS: Any = AttesterObservation.__table__  # type: ignore[attr-defined]
+_PROPOSALS: Any = AttesterProposal.__table__  # type: ignore[attr-defined]
+_SIGNATURES: Any = AttesterSignature.__table__  # type: ignore[attr-defined]
+_TWICE: Any = AttesterEquivocation.__table__  # type: ignore[attr-defined]
+PER_SEAT = 2  # observations of one seat and epoch that are kept: a second one is evidence, more tell nothing new
+
+
+@dataclass(frozen=True)
+class Held:
+    """An observation at hand. `held_at`: network time at which its body was here, 0 while it is not."""
+
+    signed: SignedObs
+    body: bytes
+    held_at: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether the body is here (an observation of no node has a body too: its clock offset)."""
+        return bool(self.body)
+
+
+class Exchange:
+    """Books of one attester, and the routes that fill them.
+
+    `committee_of(epoch)` gives the committee that observes an epoch that may be written about now, None for any other
+    epoch; `signers_of(epoch)` the one that signs its report.
+    """
+
+    def __init__(
+        self,
+        who: str,
+        store: Store,
+        domain: Domain,
+        now: Callable[[], float],
+        committee_of: Callable[[int], Committee | None],
+        signers_of: Callable[[int], Committee | None],
+        end_of: Callable[[int], float],
+        early: float,
+    ) -> None:
+        self._who = who
+        self._store = store
+        self._domain = domain
+        self._now = now
+        self._committee_of = committee_of
+        self._signers_of = signers_of
+        self._end_of = end_of
+        self._early = early
+        self._lock = threading.RLock()
+        self._held: dict[int, dict[tuple[int, bytes], Held]] = {}
+        self._proposals: dict[int, dict[int, Proposal]] = {}
+        self._signatures: dict[int, dict[bytes, dict[int, bytes]]] = {}
+        self._signed: dict[tuple[int, int, int], bytes] = {}  # epoch, view, seat -> digest: one each
+        self._acked: dict[int, dict[int, set[tuple[int, bytes, bool]]]] = {}
+        self._delivered: set[tuple[int, int, bytes]] = set()
+        self.impostor = False  # somebody else signs with this seat's key
+        self.own: dict[int, bytes] = {}
+        self._drafts: dict[int, tuple[bytes, int]] = {}
+
+    # ------------------------------------------------------------------ routes
+
+    def routes(self) -> list[Route]:
+        """POST /v1/observations, /v1/proposals, /v1/signatures."""
+        observation, proposal, signature = Decoder(ObsBody), Decoder(Proposal), Decoder(SeatSignature)
+
+        def observations(request: Request) -> Response:
+            self.take_observation(observation(request.body))
+            return _OK
+
+        def proposals(request: Request) -> Response:
+            self.take_proposal(proposal(request.body))
+            return _OK
+
+        def signatures(request: Request) -> Response:
+            self.take_signature(signature(request.body))
+            return _OK
+
+        return [
+            Route("POST", "/v1/observations", observations, limit=BODY_LIMIT),
+            Route("POST", "/v1/proposals", proposals),
+            Route("POST", "/v1/signatures", signatures),
+        ]
+
+    # ------------------------------------------------------------------ taking
+
+    def digest_of(self, signed: SignedObs) -> bytes:
+        """What the seat signed."""
+        message = SignedObservation(signed.generation, signed.epoch, signed.seat, signed.body, signed.price)
+        return message.digest(self._domain)
+
+    def check_observation(self, signed: SignedObs) -> bytes:
+        """The digest, if the seat of that epoch signed it. Refused otherwise."""
+        committee = self._committee(self._committee_of, signed.epoch, signed.seat)
+        if signed.generation != committee.generation:
+            raise Refused(403, "H6111", f"generation {signed.generation}; {committee.generation} is in force")
+        if self._now() < self._end_of(signed.epoch) - self._early:
+            raise Refused(403, "H6112", "the epoch has not ended")
+        if signed.price == 0:
+            raise Refused(400, "H6105", "a price is above zero")
+        digest = self.digest_of(signed)
+        try:
+            signer = recover(digest, signed.signature)
+        except BadSignature as error:
+            raise Refused(401, "H6110", str(error)) from error
+        if signer != committee.endpoints[signed.seat].address:
+            raise Refused(403, "H6113", f"not signed by seat {signed.seat}")
+        return digest
+
+    def take_observation(self, given: ObsBody) -> None:
+        """Keep a signed observation, its body too if it came along. Refused (4xx) says why not."""
+        signed = given.signed
+        digest = self.check_observation(signed)
+        if given.body and keccak(given.body) != signed.body:
+            raise Refused(400, "H6114", "the body is not the one that was signed")
+        with self._lock:
+            own = self.own.get(signed.epoch)
+            committee = self._committee(self._committee_of, signed.epoch, signed.seat)
+            if committee.endpoints[signed.seat].address == self._who and own != digest:
+                self.impostor = True  # valid, under our key, and not ours
+                return
+            books = self._held.setdefault(signed.epoch, {})
+            known = books.get((signed.seat, digest))
+            if known is not None and (known.whole or not given.body):
+                return
+            others = [held for (seat, _), held in books.items() if seat == signed.seat and held.signed != signed]
+            if known is None and others:
+                self._keep_evidence(signed.epoch, signed.seat, others[0].signed, signed)
+                if len(others) >= PER_SEAT:
+                    return
+            held = Held(signed, given.body, self._now() if given.body else 0.0)
+            self._save(signed.epoch, digest, held)
+            books[signed.seat, digest] = held
+
+    def take_proposal(self, proposal: Proposal) -> None:
+        """Keep a leader's proposal, the first of its view. Refused (4xx) says why not."""
+        committee = self._committee(self._signers_of, proposal.epoch, proposal.seat)
+        if proposal.seat != leader(proposal.epoch, proposal.view & 0xFFFF, committee.n):
+            raise Refused(403, "H6115", f"seat {proposal.seat} does not lead view {proposal.view & 0xFFFF}")
+        self._by_seat(committee, proposal.seat, proposal.digest, proposal.signature)
+        if any(obs.epoch != proposal.epoch for obs in proposal.observations):
+            raise Refused(400, "H6105", "an observation of another epoch")
+        with self._lock:
+            books = self._proposals.setdefault(proposal.epoch, {})
+            if proposal.view in books:
+                return
+            row = {
+                "who": self._who,
+                "epoch": proposal.epoch,
+                "view": proposal.view,
+                "proposal": encode(proposal),
+            }
+            self._store.write(lambda connection: connection.execute(insert(_PROPOSALS), [row]))
+            books[proposal.view] = proposal
+        self.take_signature(
+            SeatSignature(
+                proposal.kind, proposal.epoch, proposal.view, proposal.digest, proposal.seat, proposal.signature
+            )
+        )
+
+    def take_signature(self, given: SeatSignature) -> None:
+        """Keep a seat's signature, one a view. Refused (4xx) says why not."""
+        committee = self._committee(self._signers_of, given.epoch, given.seat)
+        self._by_seat(committee, given.seat, given.digest, given.signature)
+        with self._lock:
+            place = (given.epoch, given.view, given.seat)
+            if self._signed.get(place) is not None:
+                return
+            row = {
+                "who": self._who,
+                "epoch": given.epoch,
+                "digest": given.digest,
+                "seat": given.seat,
+                "signature": given.signature,
+            }
+            known = self._signatures.setdefault(given.epoch, {}).setdefault(given.digest, {})
+            if given.seat not in known:
+                self._store.write(lambda connection: connection.execute(insert(_SIGNATURES), [row]))
+                known[given.seat] = given.signature
+            self._signed[place] = given.digest
+
+    # ------------------------------------------------------------------ reading
+
+    def held(self, epoch: int) -> dict[int, Held]:
+        """One whole observation a seat: the one that was here first."""
+        with self._lock:
+            best: dict[int, Held] = {}
+            for (seat, _), held in self._held.get(epoch, {}).items():
+                if held.whole and (seat not in best or held.held_at < best[seat].held_at):
+                    best[seat] = held
+            return best
+
+    def find(self, signed: SignedObs) -> Held | None:
+        """The held observation that equals this one, None if it is not here."""
+        with self._lock:
+            return self._held.get(signed.epoch, {}).get((signed.seat, self.digest_of(signed)))
+
+    def proposals(self, epoch: int) -> dict[int, Proposal]:
+        """Proposals of an epoch by view (as signed)."""
+        with self._lock:
+            return dict(self._proposals.get(epoch, {}))
+
+    def signatures(self, epoch: int, digest: bytes) -> dict[int, bytes]:
+        """Signatures on a digest by seat."""
+        with self._lock:
+            return dict(self._signatures.get(epoch, {}).get(digest, {}))
+
+    # ------------------------------------------------------------------ giving
+
+    def push(
+        self,
+        epoch: int,
+        clients: Sequence[AttesterClient],
+        own_seat: int,
+        bodies: bool,
+        forward: bool,
+        pool: Executor | None,
+    ) -> int:
+        """Bring each peer what it has not acknowledged: our observation (its body once `bodies`), those of others
+        if `forward`. Returns the messages that were not acknowledged."""
+        with self._lock:
+            everything = dict(self._held.get(epoch, {}))
+        acked = self._acked.setdefault(epoch, {})
+        failures: list[int] = []
+
+        def one(client: AttesterClient) -> None:
+            peer = client.endpoint.seat
+            done = acked.setdefault(peer, set())
+            for (seat, digest), held in everything.items():
+                mine = seat == own_seat
+                if seat == peer or (not mine and not (forward and held.whole)):
+                    continue
+                with_body = held.whole and (bodies or not mine)
+                if (seat, digest, True) in done or (seat, digest, with_body) in done:
+                    continue
+                try:
+                    client.send_observation(ObsBody(held.signed, held.body if with_body else b""))
+                except Unreachable:
+                    failures.append(peer)
+                    return
+                done.add((seat, digest, with_body))
+
+        _each(one, clients, pool)
+        return len(failures)
+
+    def send_missing(self, client: AttesterClient, epoch: int, seats: frozenset[int]) -> None:
+        """Bring a leader the observations that its set lacks. Raises Unreachable."""
+        for seat, held in sorted(self.held(epoch).items()):
+            if seat in seats:
+                client.send_observation(ObsBody(held.signed, held.body))
+
+    def broadcast(
+        self,
+        clients: Sequence[AttesterClient],
+        key: tuple[int, bytes],
+        send: Callable[[AttesterClient], None],
+        pool: Executor | None,
+    ) -> int:
+        """`send` to every peer that has not acknowledged `key` (epoch, digest); returns how many still have not."""
+
+        def one(client: AttesterClient) -> None:
+            place = (client.endpoint.seat, *key)
+            if place in self._delivered:
+                return
+            try:
+                send(client)
+            except Unreachable:
+                return
+            self._delivered.add(place)
+
+        _each(one, clients, pool)
+        return sum((client.endpoint.seat, *key) not in self._delivered for client in clients)
+
+    # ------------------------------------------------------------------ keeping
+
+    def adopt_own(self, signed: SignedObs, body: bytes, now: float) -> None:
+        """Keep our own observation."""
+        digest = self.digest_of(signed)
+        with self._lock:
+            self.own[signed.epoch] = digest
+            held = Held(signed, body, now)
+            self._save(signed.epoch, digest, held)
+            self._held.setdefault(signed.epoch, {})[signed.seat, digest] = held
+
+    def draft(self, unsigned: SignedObs, body: bytes) -> None:
+        """Store body and price before they are signed: after a crash the same ones are signed, or none."""
+        with self._lock:
+            if unsigned.epoch not in self._drafts:
+                self._save(unsigned.epoch, self.digest_of(unsigned), Held(unsigned, body, 0.0))
+                self._drafts[unsigned.epoch] = (body, unsigned.price)
+
+    def drafted(self, epoch: int) -> tuple[bytes, int] | None:
+        """Body and price of an interrupted draft."""
+        return self._drafts.get(epoch)
+
+    def restore(self, own_digests: Mapping[int, bytes]) -> None:
+        """Read the books of an earlier run. `own_digests`: epoch -> digest of our own observation."""
+        decode_signed, decode_proposal = Decoder(SignedObs), Decoder(Proposal)
+        with self._store.read() as connection:
+            for row in connection.execute(select(_OBS).where(_OBS.c.who == self._who)):
+                held = Held(decode_signed(row.signed), bytes(row.body), row.held_at)
+                if not any(held.signed.signature):
+                    self._drafts[row.epoch] = (held.body, held.signed.price)
+                    continue
+                self._held.setdefault(row.epoch, {})[row.seat, bytes(row.digest)] = held
+            for row in connection.execute(select(_PROPOSALS).where(_PROPOSALS.c.who == self._who)):
+                self._proposals.setdefault(row.epoch, {})[row.view] = decode_proposal(row.proposal)
+            for row in connection.execute(select(_SIGNATURES).where(_SIGNATURES.c.who == self._who)):
+                by_seat = self._signatures.setdefault(row.epoch, {}).setdefault(bytes(row.digest), {})
+                by_seat[row.seat] = bytes(row.signature)
+        self.own.update(own_digests)
+
+    def forget(self, connection: Connection, observations: int, rest: int) -> None:
+        """Delete observations of epochs before `observations`, proposals and signatures before `rest`."""
+        for table, before in ((_OBS, observations), (_PROPOSALS, rest), (_SIGNATURES, rest)):
+            connection.execute(delete(table).where(and_(table.c.who == self._who, table.c.epoch < before)))
+
+    def forget_memory(self, before: int) -> None:
+        """Drop books of epochs before one."""
+        with self._lock:
+            for books in (self._held, self._proposals, self._signatures, self._acked, self.own, self._drafts):
+                for epoch in [e for e in books if e < before]:
+                    del books[epoch]
+            self._signed = {key: value for key, value in self._signed.items() if key[0] >= before}
+            self._delivered = {key for key in self._delivered if key[1] >= before}
+
+    def _save(self, epoch: int, digest: bytes, held: Held) -> None:
+        row = {
+            "who": self._who,
+            "epoch": epoch,
+            "seat": held.signed.seat,
+            "digest": digest,
+            "signed": encode(held.signed),
+            "body": held.body,
+            "held_at": held.held_at,
+        }
+        where = and_(
+            _OBS.c.who == self._who, _OBS.c.epoch == epoch, _OBS.c.seat == held.signed.seat, _OBS.c.digest == digest
+        )
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(_OBS).where(where))
+            connection.execute(insert(_OBS), [row])
+
+        self._store.write(work)
+
+    def _keep_evidence(self, epoch: int, seat: int, first: SignedObs, second: SignedObs) -> None:
+        row = {"who": self._who, "epoch": epoch, "seat": seat, "first": encode(first), "second": encode(second)}
+        where = and_(_TWICE.c.who == self._who, _TWICE.c.epoch == epoch, _TWICE.c.seat == seat)
+
+        def work(connection: Connection) -> None:
+            if connection.execute(select(_TWICE.c.seat).where(where)).first() is None:
+                connection.execute(insert(_TWICE), [row])
+
+        self._store.write(work)
+
+    def _committee(self, lookup: Callable[[int], Committee | None], epoch: int, seat: int) -> Committee:
+        committee = lookup(epoch)
+        if committee is None:
+            raise Refused(409, "H6116", f"epoch {epoch} is not open here")
+        if seat >= committee.n:
+            raise Refused(403, "H6117", f"epoch {epoch} has {committee.n} seats, none is number {seat}")
+        return committee
+
+    def _by_seat(self, committee: Committee, seat: int, digest: bytes, signature: bytes) -> None:
+        try:
+            signer = recover_compact(digest, signature)
+        except BadSignature as error:
+            raise Refused(401, "H6110", str(error)) from error
+        if signer != committee.endpoints[seat].address:
+            raise Refused(403, "H6113", f"not signed by seat {seat}")
+
+
+def _each(one: Callable[[AttesterClient], None], clients: Sequence[AttesterClient], pool: Executor | None) -> None:
+    if pool is None:
+        for client in clients:
+            one(client)
+    else:
+        list(pool.map(one, clients))
+
+
+__all__ = ["Exchange", "Held"]

@@ -1,0 +1,121 @@
+"""A view of an epoch: what its leader proposes and how anybody recomputes it. One set gives one digest.
+
+Source: protocol.md §7, End of epoch, steps 3-5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from keepers.protocol.epochs import Calendar
+from keepers.protocol.merge import Body, Observation, merge
+from keepers.protocol.messages import Domain
+from keepers.protocol.report import BuiltReport, build, is_challenged, view_number, void_report
+from keepers.protocol.uptime_tree import UptimeTree
+from keepers.roles.attester.decide import REPORT, VOID
+from keepers.roles.attester.exchange import Exchange, Held
+from keepers.roles.attester.observe import Snapshot
+from keepers.wire.codec import ObsBody, Proposal, SignedObs
+from keepers.wire.routing import Refused
+
+CANCELS = 0  # cancelled reports of an epoch; refutation comes with the watcher, until then nothing is ever cancelled
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a report builds on: the tree after the epoch before, indeterminate slots of the period so far, the time of
+    the epoch's seed (0 = none), and the committee's generation that signs."""
+
+    tree: UptimeTree
+    used_in_period: int
+    seed_time: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class Built:
+    """A digest and what it stands for: a report, or (`report` None) a void report through `last`."""
+
+    epoch: int
+    view: int
+    kind: int
+    digest: bytes
+    report: BuiltReport | None
+    last: int
+    previous_root: bytes
+    previous_header: int
+
+
+def signed_view(view: int) -> int:
+    """The view as it is signed."""
+    return view_number(CANCELS, view)
+
+
+def build_report(
+    ground: Ground, snapshot: Snapshot, calendar: Calendar, domain: Domain, observations: Sequence[Held], view: int
+) -> Built:
+    """The report of a set of whole observations. Raises ValueError (or Refused) for a set that gives none."""
+    epoch, n = snapshot.epoch, snapshot.committee.n
+    given = [
+        Observation(held.signed.seat, Body.decode(held.body, len(snapshot.nodes)).bits, held.signed.price)
+        for held in observations
+    ]
+    tree = UptimeTree.at(ground.tree.snapshot())
+    if tree.header.epoch != epoch - 1:
+        raise ValueError(f"the tree stands at epoch {tree.header.epoch}, not {epoch - 1}")
+    root, header = tree.root, tree.header.pack()
+    merged = merge(
+        given,
+        n=n,
+        epoch=epoch,
+        nodes=snapshot.nodes,
+        leaf_of=tree.leaf,
+        weights=snapshot.weights,
+        used_in_period=ground.used_in_period,
+    )
+    challenged = is_challenged(ground.seed_time, calendar.start(epoch), calendar.epoch_seconds)
+    report = build(tree, merged, count=len(snapshot.nodes), view=signed_view(view), challenged=challenged)
+    digest = report.digest(ground.generation, domain)
+    return Built(epoch, view, REPORT, digest, report, epoch, root, header)
+
+
+def build_void(ground: Ground, domain: Domain, last: int, view: int) -> Built:
+    """The void report of the epochs after the tree's last through `last`."""
+    tree = ground.tree
+    message = void_report(tree, last, signed_view(view), ground.generation)
+    digest = message.digest(domain)
+    return Built(tree.header.epoch + 1, view, VOID, digest, None, last, tree.root, tree.header.pack())
+
+
+def choose(held: Mapping[int, Held]) -> list[Held]:
+    """The leader's set: all that it holds, by seat."""
+    return [held[seat] for seat in sorted(held)]
+
+
+def gather(exchange: Exchange, proposal: Proposal) -> list[Held] | None:
+    """The whole observations of a proposal's set; None where a body is not at hand or a signature does not hold.
+
+    An observation that is new to us is kept first, so that its body can still come.
+    """
+    found: list[Held] = []
+    seats: set[int] = set()
+    for signed in proposal.observations:
+        if signed.seat in seats:
+            return None
+        seats.add(signed.seat)
+        held = exchange.find(signed)
+        if held is None or not held.whole:
+            try:
+                exchange.take_observation(ObsBody(signed, b""))
+            except Refused:
+                return None
+            return None
+        found.append(held)
+    return found
+
+
+def as_proposal(built: Built, observations: Sequence[Held], seat: int, signature: bytes) -> Proposal:
+    """What the leader sends. `signature`: 64 bytes, its own on the digest."""
+    signed: list[SignedObs] = [held.signed for held in observations]
+    return Proposal(built.kind, built.epoch, built.last, signed_view(built.view), signed, built.digest, seat, signature)

@@ -1,0 +1,348 @@
+"""The process around one or more roles.
+
+`hearth agent` is App([Agent]), `hearth up --roles a,b` is App([A, B]): same code, one database, one view of the chain,
+one outbox a key. With a virtual ticker the same App runs on the driver's thread (`pulse`), which is the replay.
+
+    app = App(settings, deployment, [role], ports=…); sys.exit(app.run())
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from keepers.chain.contracts import Suite
+from keepers.chain.ports import BlockRef, Reader, Sender
+from keepers.protocol.errors import HearthError
+from keepers.runtime.clock import Clock, SystemClock
+from keepers.runtime.health import Health, HealthServer
+from keepers.runtime.metrics import Metrics
+from keepers.runtime.role import Context, Fatal, Role
+from keepers.runtime.ticker import ApsTicker, Mailbox, Ticker, Timer, Trigger, VirtualTicker
+
+if TYPE_CHECKING:
+    import httpx
+
+    from keepers.chain.attestations import Attestations
+    from keepers.chain.deployment import Deployment
+    from keepers.chain.keys import Signer
+    from keepers.runtime.settings import Settings
+    from keepers.store.engine import Store
+
+DRAIN_S = 15.0  # for cycles in hand at SIGTERM; systemd is told 20
+HEAD_STALE_POLLS = 30  # looks at the chain without success before /readyz says so
+log = logging.getLogger("hearth.app")
+
+
+class Ports(Protocol):
+    """A process's way to the chain: `chainports.ChainPorts`, or the reference model in tests."""
+
+    @property
+    def reader(self) -> Reader: ...
+
+    @property
+    def attestations(self) -> Attestations | None: ...
+
+    def sender(self, signer: Signer) -> Sender:
+        """The outbox of a key; the same object for the same key."""
+        ...
+
+    def handshake(self) -> None:
+        """Raises HearthError where this chain or this record must not be used."""
+        ...
+
+    def poll(self) -> BlockRef:
+        """Look at the chain once: head, logs, proofs."""
+        ...
+
+    def step(self) -> int:
+        """Let every outbox send and confirm once; returns how many rows moved."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class App:
+    """Builds once, starts in order, drains on SIGTERM. `run` blocks and returns the exit code."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        deployment: Deployment,
+        roles: Sequence[Role[Any, Any]],
+        *,
+        ports: Ports,
+        store: Store,
+        clock: Clock | None = None,
+        ticker: Ticker | None = None,
+        transport: httpx.BaseTransport | None = None,
+        rng: random.Random | None = None,
+        metrics: Metrics | None = None,
+        dry: bool = False,
+    ) -> None:
+        self.settings, self.deployment, self.roles = settings, deployment, tuple(roles)
+        self.ports, self.store = ports, store
+        self.clock = clock or SystemClock(adopt=deployment.local)
+        self.calendar = deployment.clock()
+        self.ticker: Ticker = ticker or ApsTicker(self.clock, self.calendar)
+        self.threaded = not isinstance(self.ticker, VirtualTicker)
+        self.metrics = metrics or Metrics(deployment.network)
+        self.health = Health()
+        self.context = Context(
+            reader=ports.reader,
+            clock=self.clock,
+            calendar=self.calendar,
+            deployment=deployment,
+            suite=Suite.over(ports.reader),
+            store=store,
+            attestations=ports.attestations,
+            metrics=self.metrics,
+            health=self.health,
+            transport=transport,
+            rng=rng or random.SystemRandom(),
+            dry=dry,
+        )
+        self._stop = threading.Event()
+        self._exit = 0
+        self._head: BlockRef | None = None
+        self._failed_polls = 0
+        self._mailboxes: list[Mailbox] = []
+        self._threads: list[threading.Thread] = []
+        self._server: Any = None
+        self._health_server: HealthServer | None = None
+        self._closed = False
+
+    # life
+
+    def start(self) -> None:
+        """Handshake, mount, timers, threads, HTTP. Raises HearthError or Fatal; `close` is then still owed."""
+        self.ports.handshake()
+        names = [role.name for role in self.roles]
+        if len(set(names)) != len(names) and self.threaded:
+            raise HearthError("H1001", f"a role is named twice: {', '.join(names)}", exit_code=2)
+        self._mount_keys()
+        for role in self.roles:
+            role.mount(self.context)
+        self._look()
+        for role in self.roles:
+            role.start()
+        for role in self.roles:
+            self._add_timers(role)
+        self.health.live("threads", self._dead_thread)
+        self.health.ready("chain", self._stale_chain)
+        if self.threaded:
+            self._serve()
+            self._thread("poll", self._poll_loop)
+            self._thread("outbox", self._outbox_loop)
+        self.ticker.start()
+        self.health.set_state("running")
+        log.info("started", extra={"roles": [role.name for role in self.roles], "network": self.deployment.network})
+
+    def run(self) -> int:
+        """Start, work until SIGTERM, SIGINT or a fatal error, drain. Returns the exit code."""
+        previous = {s: signal.signal(s, lambda *_: self.stop()) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            self.start()
+            self._stop.wait()
+        except Fatal as fatal:
+            self._fatal(fatal.error, fatal.exit_code)
+        except HearthError as error:
+            self._fatal(error, error.exit_code)
+        finally:
+            self.close()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        return self._exit
+
+    def stop(self, exit_code: int = 0) -> None:
+        """Ask the process to end; safe from signal handlers and any thread."""
+        if not self._stop.is_set():
+            self._exit = exit_code
+            self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        """True once the end was asked for."""
+        return self._stop.is_set()
+
+    def close(self) -> None:
+        """Drain: no intake, finish cycles in hand, save, let go. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._stop.set()
+        self.health.set_state("draining")
+        self.ticker.close()
+        if self._server is not None:
+            self._server.stop()
+        for mailbox in self._mailboxes:
+            mailbox.close()
+        deadline = time.monotonic() + DRAIN_S
+        for thread in self._threads:
+            thread.join(max(0.1, deadline - time.monotonic()))
+        for role in self.roles:
+            self._quietly(role.close, f"close {role.name}")
+        if self._exit == 0 and self.health.state == "draining" and self._head is not None:
+            self._quietly(self.ports.step, "flush the outbox")  # what waits is durable; this only saves a restart
+        self._quietly(self.ports.close, "close the chain")
+        self._quietly(self.store.close, "close the store")
+        if self._health_server is not None:
+            self._health_server.stop()
+
+    # virtual time
+
+    def pulse(self) -> BlockRef:
+        """One look at the chain and one step of every outbox, on this thread (replay, tests)."""
+        head = self._look()
+        self.ports.step()
+        return head
+
+    # inside
+
+    def _mount_keys(self) -> None:
+        seen: dict[str, str] = {}
+        for role in self.roles:
+            signer = role.signer()
+            if signer is None:
+                continue
+            if signer.address in seen and self.threaded:
+                raise HearthError(
+                    "H1001",
+                    f"roles {seen[signer.address]} and {role.name} have the same key {signer.address}",
+                    why=("one key has one writer, or nonces collide",),
+                    next=("give each role a keystore of its own: hearth key new",),
+                    exit_code=4,
+                )
+            seen[signer.address] = role.name
+            self.context.senders[signer.address] = self.ports.sender(signer)
+
+    def _add_timers(self, role: Role[Any, Any]) -> None:
+        if not self.threaded:
+            owner = f"{role.name}#{self.roles.index(role)}"
+            for timer in role.timers():
+                self.ticker.add(owner, timer, self._inline(role))
+            return
+        shared = [timer for timer in role.timers() if not timer.own_thread]
+        if shared:
+            self._worker(role, role.name, shared)
+        for timer in role.timers():
+            if timer.own_thread:
+                self._worker(role, f"{role.name}.{timer.name}", [timer])
+
+    def _worker(self, role: Role[Any, Any], name: str, timers: Sequence[Timer]) -> None:
+        mailbox = Mailbox()
+        self._mailboxes.append(mailbox)
+        for timer in timers:
+            self.ticker.add(role.name, timer, mailbox.put)
+
+        def loop() -> None:
+            while not mailbox.closed:
+                trigger = mailbox.get(1.0)
+                if trigger is not None:
+                    self._cycle(role, trigger)
+
+        self._thread(name, loop)
+
+    def _inline(self, role: Role[Any, Any]) -> Callable[[Trigger], None]:
+        def sink(trigger: Trigger) -> None:
+            role.cycle(trigger)  # on virtual time a Fatal reaches the driver
+
+        return sink
+
+    def _cycle(self, role: Role[Any, Any], trigger: Trigger) -> None:
+        try:
+            role.cycle(trigger)
+        except Fatal as fatal:
+            self._fatal(fatal.error, fatal.exit_code)
+
+    def _look(self) -> BlockRef:
+        head = self.ports.poll()
+        new = self._head is None or head.hash != self._head.hash
+        self._head = head
+        self._failed_polls = 0
+        self.metrics.chain.head_block.labels(self.deployment.network).set(head.number)
+        if new:
+            self.clock.saw(head.timestamp)
+            self.metrics.chain.final_block.labels(self.deployment.network).set(self.ports.reader.final().number)
+            self.ticker.block(head)
+        return head
+
+    def _poll_loop(self) -> None:
+        while not self._stop.wait(self.settings.poll_s):
+            try:
+                self._look()
+            except Fatal as fatal:
+                self._fatal(fatal.error, fatal.exit_code)
+            except HearthError as error:
+                self._failed_polls += 1
+                log.warning("chain not read", extra={"code": error.code, "reason": error.message})
+
+    def _outbox_loop(self) -> None:
+        while not self._stop.wait(self.settings.poll_s):
+            try:
+                self.ports.step()
+            except Fatal as fatal:
+                self._fatal(fatal.error, fatal.exit_code)
+            except HearthError as error:
+                log.warning("outbox waits", extra={"code": error.code, "reason": error.message})
+
+    def _serve(self) -> None:
+        routes = [route for role in self.roles for route in role.routes()]
+        if routes:
+            from keepers.wire.routing import Router
+            from keepers.wire.server import Server  # brings a web framework, which an agent never loads
+
+            self._server = Server(Router(routes), self.settings.listen_host, self.settings.listen_port)
+            self._server.start()
+        self._health_server = HealthServer(
+            self.health, self.metrics, self.settings.health_host, self.settings.health_port
+        )
+        self._health_server.start()
+
+    @property
+    def listening(self) -> int | None:
+        """Port of the roles' HTTP routes, once started."""
+        return None if self._server is None else int(self._server.port)
+
+    @property
+    def health_port(self) -> int | None:
+        """Port of /livez, /readyz and /metrics, once started."""
+        return None if self._health_server is None else self._health_server.port
+
+    def _thread(self, name: str, target: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                target()
+            except Exception as error:  # a worker that is gone must take the process with it
+                log.exception("a worker died", extra={"worker": name})
+                self._fatal(HearthError("H9001", f"worker {name} died: {type(error).__name__}"), 1)
+
+        thread = threading.Thread(target=guarded, name=f"hearth-{name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _fatal(self, error: HearthError, exit_code: int) -> None:
+        log.error("fatal", extra={"code": error.code, "reason": error.message, "why": list(error.why)})
+        self.stop(exit_code or 1)
+
+    def _quietly(self, what: Callable[[], Any], name: str) -> None:
+        try:
+            what()
+        except Exception as error:  # draining goes on: the other parts still have to be let go
+            log.warning("drain", extra={"step": name, "reason": f"{type(error).__name__}: {error}"})
+
+    def _dead_thread(self) -> str | None:
+        dead = [t.name for t in self._threads if not t.is_alive()]
+        return f"ended: {', '.join(dead)}" if dead and not self._stop.is_set() else None
+
+    def _stale_chain(self) -> str | None:
+        if self._head is None:
+            return "no block seen yet"
+        if self._failed_polls >= HEAD_STALE_POLLS:
+            return f"no endpoint answered {self._failed_polls} times"
+        return None

@@ -1,0 +1,84 @@
+"""The sections of a config file, one a role: what `hearth up` builds its roles from and `hearth config` knows.
+
+[renter]    keystore, password_file, offers
+[agent]     nodes, keystores, password_file, gpus, stand_in      (one entry a node, in the same order)
+[attester]  keystore, password_file, prices
+[settler]   keystore, password_file, jail, upkeep, redeem, providers, native_usd
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+
+from keepers.runtime.settings import KeyedSection, Section
+
+
+class RenterSection(KeyedSection):
+    """The key of `hearth rent`, `wallet`, `node`, `stake`; and the place with offers."""
+
+    offers: str = Field(default="", description="folder, file or URL with signed asks")
+
+
+class AgentSection(Section):
+    """The nodes of one agent process. One password opens all its keystores."""
+
+    nodes: tuple[int, ...] = Field(default=(), description="indexes in the registry")
+    keystores: tuple[Path, ...] = Field(default=(), description="a node's own key each")
+    password: SecretStr | None = None
+    gpus: tuple[str, ...] = Field(default=(), description="GPU indexes of each node, like '0,1'; empty = all")
+    stand_in: tuple[str, ...] = Field(
+        default=(), description="CLASS:COUNT:LABEL each, where there is no GPU (local only)"
+    )
+
+    @field_validator("stand_in")
+    @classmethod
+    def _stand_in(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if text and not re.fullmatch(r"[A-Za-z0-9-]+:([1-9]|1[0-6]):[0-9a-z.-]{1,64}", text):
+                raise ValueError(f"{text!r} must be CLASS:COUNT:label, like RTX-4090-24GB:2:alpha")
+        return value
+
+    @field_validator("gpus")
+    @classmethod
+    def _gpus(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if text and not re.fullmatch(r"\d+(,\d+)*", text):
+                raise ValueError(f"{text!r} must be GPU indexes, like 0,1")
+        return value
+
+    @model_validator(mode="after")
+    def _one_each(self) -> AgentSection:
+        if len(self.nodes) != len(self.keystores):
+            raise ValueError(f"{len(self.nodes)} nodes and {len(self.keystores)} keystores: give one keystore a node")
+        for name in ("gpus", "stand_in"):
+            if len(getattr(self, name)) not in (0, len(self.nodes)):
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {len(self.nodes)} nodes")
+        return self
+
+
+class AttesterSection(KeyedSection):
+    """A seat's key and its price sources, such as {kind = "fixed", usd = "0.5"} (local), csv or http."""
+
+    prices: tuple[dict[str, Any], ...] = ()
+
+
+class SettlerSection(KeyedSection):
+    """What this settler does. `native_usd`: USD of a whole native coin, 0 where gas costs nothing."""
+
+    jail: bool = True
+    upkeep: bool = True
+    redeem: bool = True
+    providers: tuple[int, ...] = Field(default=(), description="whose leases and tallies are its own business")
+    native_usd: float = Field(default=0.0, ge=0)
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "renter": RenterSection,
+    "agent": AgentSection,
+    "attester": AttesterSection,
+    "settler": SettlerSection,
+}

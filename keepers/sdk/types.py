@@ -1,0 +1,366 @@
+"""What the SDK hands out: frozen rows with units in their names, and the registry's words read apart.
+
+Suffixes as in docs/experience.md: `_wei` (1e-18), `_gwei`, `_s` seconds, `_bps`, `_at` unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from fractions import Fraction
+
+from keepers.protocol.leases import REASON_TEXT, Cause, Money, Party, Reason, Sheet, Terms
+from keepers.protocol.matching import Explanation
+from keepers.protocol.messages import Ask
+from keepers.protocol.units import M16, M32, M64, WAD, field
+
+HOUR = 3_600
+
+
+class NodeState(IntEnum):
+    """A node's status in the registry."""
+
+    NONE = 0
+    PENDING = 1
+    ACTIVE = 2
+    JAILED = 3
+    FAULTED = 4
+    RETIRED = 5
+
+
+@dataclass(frozen=True)
+class NodeWord:
+    """A node as the registry keeps it (layout: contracts/interfaces/INodeRegistry.vyi)."""
+
+    provider: int
+    class_id: int
+    region: int
+    gpus: int
+    reserved: int
+    state: NodeState
+    first: int
+    clean: int
+    since: int
+
+    @classmethod
+    def unpack(cls, word: int) -> NodeWord:
+        """Reads a node word."""
+        return cls(
+            provider=word >> 232,
+            class_id=word >> 216 & M16,
+            region=word >> 200 & M16,
+            gpus=word >> 184 & M16,
+            reserved=word >> 168 & M16,
+            state=NodeState(field(word, 160, 8)),
+            first=word >> 128 & M32,
+            clean=word >> 96 & M32,
+            since=word >> 32 & M32,
+        )
+
+    @property
+    def free(self) -> int:
+        """GPUs that no lease holds."""
+        return self.gpus - self.reserved
+
+
+@dataclass(frozen=True)
+class ProviderWord:
+    """A provider as the registry keeps it: who signs its asks, its bid generation, its stake units (1e-9 USD)."""
+
+    operator: str
+    generation: int
+    units: int
+
+    @classmethod
+    def unpack(cls, word: int) -> ProviderWord:
+        """Reads a provider word."""
+        return cls(address_text(word >> 96), word >> 64 & M32, word & M64)
+
+
+def address_text(value: int) -> str:
+    """A number of 160 bits as a lower-case 0x… address."""
+    return f"0x{value:040x}"
+
+
+def usd_per_gpu_hour(rate_wei: int) -> Fraction:
+    """USD per GPU-hour of a rate in wei of a USD a GPU-second."""
+    return Fraction(rate_wei * HOUR, WAD)
+
+
+@dataclass(frozen=True)
+class SignedAsk:
+    """An ask with its operator's signature and the place it was read from (which nobody trusts)."""
+
+    ask: Ask
+    signature: bytes
+    digest: bytes
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class OfferRow:
+    """One node under one checked ask, as a renter sees it."""
+
+    signed: SignedAsk
+    node: int
+    provider: int
+    class_id: int
+    class_name: str
+    region: int
+    gpus: int
+    free_gpus: int
+    rate_wei: int
+    min_duration_s: int
+    max_duration_s: int
+    sheet_id: int
+    sheet: Sheet
+    expiry_at: int
+
+
+@dataclass(frozen=True)
+class OfferBook:
+    """Offers that stand, cheapest first, and why the others were left out: reason -> how many nodes or files."""
+
+    rows: tuple[OfferRow, ...]
+    left_out: Mapping[str, int]
+    block: int
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What fits a wish, cheapest first, with the reasons of what does not, at one block."""
+
+    rows: tuple[OfferRow, ...]
+    explanation: Explanation
+    left_out: Mapping[str, int]
+    block: int
+    gpus: int
+    duration_s: int
+
+    @property
+    def best(self) -> OfferRow | None:
+        """The cheapest, None if nothing fits."""
+        return self.rows[0] if self.rows else None
+
+    def why(self) -> str:
+        """Why the others do not fit, in one line."""
+        parts = [self.explanation.text()]
+        parts += [f"{count} {reason}" for reason, count in self.left_out.items()]
+        return " · ".join(parts)
+
+
+@dataclass(frozen=True)
+class RentPlan:
+    """Everything that a `rent` will do, priced at one block; nothing has been sent."""
+
+    row: OfferRow
+    gpus: int
+    duration_s: int
+    prepaid_s: int
+    salt: int
+    deadline_at: int
+    lease_id: int
+    deposit_wei: int
+    bond_gwei: int
+    purse_wei: int
+    burn_wei: int
+    approve_wei: int
+    price_low: int
+
+    @property
+    def usd_per_hour(self) -> Fraction:
+        """USD an hour of the whole lease."""
+        return usd_per_gpu_hour(self.row.rate_wei) * self.gpus
+
+
+@dataclass(frozen=True)
+class LeaseView:
+    """A lease at one block. `ordinal` is its number: the count of `Opened` events up to its own, from 1."""
+
+    ordinal: int
+    lease_id: int
+    terms: Terms
+    money: Money
+    party: Party
+    until_at: int
+    now_at: int
+    block: int
+
+    @property
+    def renter(self) -> str:
+        """Who pays."""
+        return address_text(self.party.renter)
+
+    @property
+    def state(self) -> str:
+        """RUNNING, LAPSED (over, not yet recorded), STOPPED (waits for its last report) or ENDED."""
+        if self.terms.finished:
+            return "ENDED"
+        if self.terms.stopped:
+            return "STOPPED"
+        return "LAPSED" if self.now_at >= self.until_at else "RUNNING"
+
+    @property
+    def reason(self) -> str:
+        """Why it stopped, by name and in words; empty while it runs."""
+        if not self.terms.stopped:
+            return ""
+        return f"{self.terms.reason.name} ({REASON_TEXT[self.terms.reason]})"
+
+    @property
+    def cause(self) -> Cause:
+        """Whose doing the stop was."""
+        return self.terms.cause
+
+    @property
+    def wall_s(self) -> int:
+        """Seconds from the start to now, or to the stop."""
+        return max(0, min(self.now_at, self.until_at) - self.terms.start)
+
+    @property
+    def runway_s(self) -> int:
+        """Seconds until it lapses; 0 once it has stopped."""
+        return 0 if self.terms.stopped else max(0, self.until_at - self.now_at)
+
+
+@dataclass(frozen=True)
+class ReceiptLine:
+    """One event of a lease that moved money or ended something."""
+
+    at: int
+    block: int
+    tx: str
+    what: str
+    seconds: int = 0
+    deposited_wei: int = 0
+    paid_wei: int = 0
+    bounty_wei: int = 0
+    returned_wei: int = 0
+    bond_shares_lost: int = 0
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """All lines of a lease and the totals, which close to the wei: deposited = paid + returned + held."""
+
+    view: LeaseView
+    lines: tuple[ReceiptLine, ...]
+
+    @property
+    def deposited_wei(self) -> int:
+        """Credits that came in."""
+        return sum(line.deposited_wei for line in self.lines)
+
+    @property
+    def paid_wei(self) -> int:
+        """Credits that went to the provider, settlers' bounties included."""
+        return sum(line.paid_wei for line in self.lines)
+
+    @property
+    def returned_wei(self) -> int:
+        """Credits that went back to the renter's purse."""
+        return sum(line.returned_wei for line in self.lines)
+
+    @property
+    def held_wei(self) -> int:
+        """Credits that still lie in the lease."""
+        return self.deposited_wei - self.paid_wei - self.returned_wei
+
+    @property
+    def closes(self) -> bool:
+        """Whether the events and the lease's own word agree."""
+        return self.held_wei == self.view.money.credits
+
+
+@dataclass(frozen=True)
+class Wallet:
+    """What an address holds: native coin for gas, tokens, the engine's allowance, credits with their backing."""
+
+    address: str
+    native_wei: int
+    token_wei: int
+    allowance_wei: int
+    credits_wei: int
+    backing_wei: int
+    price: int
+    block: int
+
+
+@dataclass(frozen=True)
+class StakeView:
+    """A provider's stake in gwei: all of it, what bonds lock, what is required, what could leave, and tickets."""
+
+    provider: int
+    owner: str
+    staked_gwei: int
+    locked_gwei: int
+    required_gwei: int
+    free_shares: int
+    tickets: tuple[tuple[int, int, int], ...]  # (number, gwei, release at)
+
+    @property
+    def enough(self) -> bool:
+        """Whether the provider may take new leases."""
+        return self.staked_gwei >= self.required_gwei
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a provider (or a settler's address) earned in one period and has not redeemed."""
+
+    period: int
+    credits_wei: int
+    backing_wei: int
+    closed: bool
+
+
+@dataclass(frozen=True)
+class Earnings:
+    """Of one tally key: waiting tallies, and what its redemptions minted so far."""
+
+    key: int
+    tallies: tuple[Tally, ...]
+    redeemed_credits_wei: int
+    minted_wei: int
+    fees_wei: int
+
+    @property
+    def redeemable_wei(self) -> int:
+        """Credits whose period has closed."""
+        return sum(tally.credits_wei for tally in self.tallies if tally.closed)
+
+
+@dataclass(frozen=True)
+class Done:
+    """One transaction of an action, mined."""
+
+    what: str
+    key: str
+    tx: str
+    block: int
+    gas: int
+
+
+__all__ = [
+    "Cause",
+    "Done",
+    "Earnings",
+    "LeaseView",
+    "NodeState",
+    "NodeWord",
+    "OfferBook",
+    "OfferRow",
+    "ProviderWord",
+    "Quote",
+    "Reason",
+    "Receipt",
+    "ReceiptLine",
+    "RentPlan",
+    "SignedAsk",
+    "StakeView",
+    "Tally",
+    "Wallet",
+    "address_text",
+    "usd_per_gpu_hour",
+]

@@ -1,0 +1,420 @@
+"""AttestationHub in memory: reports, roots, price, period words. Source: docs/protocol.md §7; contracts/consensus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from keepers.protocol import counters, price, report
+from keepers.protocol.counters import Header, Leaf
+from keepers.protocol.epochs import Calendar
+from keepers.protocol.hashing import keccak, to_int, word
+from keepers.protocol.merge import quorum
+from keepers.protocol.merkle import root_from_proof
+from keepers.protocol.messages import Domain, Report, VoidReport
+from keepers.protocol.price import CLAMPED, PAUSED, PeriodWord, PriceWord
+from keepers.protocol.report import Facts
+from keepers.protocol.uptime_tree import UptimeTree
+from keepers.simulate.pool import Pool
+from keepers.simulate.registry import Registry, address_text
+from keepers.simulate.state import Context, Event, Journal, Revert, Store, checked, require
+
+RING = 2_048
+SEED_SHIFT = 200  # a seed is the high 56 bits of its hash
+MAX_AGE_KEPT = 255  # void epochs since the last report that a price word still counts
+LATE = 24  # epochs after which the committee in force when sent may report
+MAX_VOID = 24
+MAX_INDET = 3
+MAX_BOUND = 5_000
+PAUSE_EVERY = 30 * 86_400
+PAUSE_LENGTH = 14 * 86_400
+
+
+@dataclass(frozen=True)
+class Committee:
+    """A generation's first epoch and its seats."""
+
+    start: int
+    seats: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the hub keeps of one epoch: ring word, digest, signers, time, price word (no flags)."""
+
+    word: bytes
+    digest: bytes
+    who: int
+    time: int
+    price: PriceWord
+
+
+class Hub:
+    """Reports by a quorum, their dispute window, and the gate of every entry."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        context: Context,
+        calendar: Calendar,
+        registry: Registry,
+        pool: Pool,
+        peers: dict[str, int],
+        owner: int,
+        guardian: int,
+        dispute: int,
+        grace: int,
+        abandon: int,
+        price_first: int,
+        bound: int,
+    ) -> None:
+        self._journal = journal
+        self._context = context
+        self._calendar = calendar
+        self._registry = registry
+        self._pool = pool
+        self.address = peers["hub"]
+        self.owner = owner
+        self.dispute = dispute * calendar.epoch_seconds
+        self.grace = grace
+        self.abandon = abandon
+        self.standing: Store[int, Standing | None] = Store(journal, None)
+        self.seeds: Store[int, tuple[int, int]] = Store(journal, (0, 0))
+        self.periods: Store[int, PeriodWord] = Store(journal, PeriodWord())
+        self.posted: Store[bytes, bool] = Store(journal, False)
+        self.committees: Store[int, Committee | None] = Store(journal, None)
+        self._numbers: Store[str, int] = Store(journal, 0)
+        self._header: Store[str, Header] = Store(journal, Header())
+        first = price.first_word(price_first, calendar.end(0))
+        self.standing[0] = Standing(UptimeTree().ring_word, bytes(32), 0, 0, first)
+        self._numbers["paused"] = 1
+        self._numbers["bound"] = bound
+        self._numbers["guardian"] = guardian
+        self._numbers["renewed"] = -1  # period of the last report, which set the stake price
+
+    @property
+    def domain(self) -> Domain:
+        """Where reports are signed."""
+        return Domain(self._context.chain_id, address_text(self.address))
+
+    @property
+    def header(self) -> Header:
+        """Header of the last epoch."""
+        return self._header["last"]
+
+    @property
+    def generation(self) -> int:
+        """Number of the newest committee; 0 = none."""
+        return self._numbers["generation"]
+
+    # ---- owner
+    def set_committee(self, start: int, seats: list[int], endpoints: list[str], *, sender: int) -> None:
+        """The committee in force for epochs from `start` on."""
+        require(sender == self.owner, "ownable: caller is not the owner")
+        require(len(seats) != 0 and len(endpoints) == len(seats), "hub: seats")
+        for i, seat in enumerate(seats):
+            require(seat != 0, "hub: seat zero")
+            require(seat not in seats[i + 1 :], "hub: seat twice")
+        now = self._context.now
+        present = self._calendar.epoch(now) if now > self._calendar.genesis else 0
+        require(start != 0 and start <= present + RING, "hub: start")
+        newest = self.committees[self.generation]
+        if newest is not None:
+            require(start > present and start > newest.start, "hub: start passed")
+            settled = min(self.last_epoch, newest.start - 1)
+            require(now >= self._usable_at(settled), "hub: in dispute")
+            if self.generation > 2:
+                kept = self.committees[self.generation - 1]
+                assert kept is not None
+                late = now >= self._calendar.start(kept.start + LATE)
+                require(self.last_epoch + 1 >= kept.start or late, "hub: unreported")
+        generation = self.generation + 1
+        self._numbers["generation"] = generation
+        self.committees[generation] = Committee(start, tuple(seats))
+        self._log("CommitteeSet", generation, start, self.table(generation), tuple(seats), tuple(endpoints))
+
+    def set_price_bound(self, bps: int, *, sender: int) -> None:
+        """How far a report may move the price."""
+        require(sender == self.owner, "ownable: caller is not the owner")
+        require(0 < bps <= MAX_BOUND, "hub: price bound")
+        self._log("PriceBoundSet", self._numbers["bound"], bps)
+        self._numbers["bound"] = bps
+
+    def set_guardian(self, guardian: int, *, sender: int) -> None:
+        """Who may pause entries."""
+        require(sender == self.owner, "ownable: caller is not the owner")
+        self._log("GuardianSet", self._numbers["guardian"], guardian)
+        self._numbers["guardian"] = guardian
+
+    def open_entries(self, *, sender: int) -> None:
+        """Opens entries."""
+        require(sender == self.owner, "ownable: caller is not the owner")
+        self._open(sender)
+
+    # ---- guardian
+    def pause_entries(self, *, sender: int) -> None:
+        """Stops entries, never exits."""
+        require(sender == self._numbers["guardian"], "hub: not the guardian")
+        require(not self._numbers["paused"], "hub: paused already")
+        now = self._context.now
+        require(now >= self._numbers["paused_at"] + PAUSE_EVERY, "hub: paused lately")
+        self._numbers["paused_at"] = now
+        self._numbers["paused"] = 1
+        self._log("EntriesPaused", sender, now)
+
+    # ---- anyone
+    def unpause(self, *, sender: int) -> None:
+        """Lifts a pause that is 14 days old."""
+        at = self._numbers["paused_at"]
+        require(at != 0 and self._context.now >= at + PAUSE_LENGTH, "hub: still paused")
+        self._open(sender)
+
+    def close_period(self, p: int, *, sender: int) -> int:
+        """Closes a period that no report closed in time, at the last price; returns R_p."""
+        end = self._calendar.period_start(checked(p + 1))
+        require(self._context.now >= end + self.abandon, "hub: not abandoned")
+        require(not self._closed(p), "hub: period closed")
+        r = self.price_word.high
+        self.periods[p] = PeriodWord(r)
+        self._log("PeriodClosed", p, r)
+        return r
+
+    def post(self, data: bytes, *, sender: int) -> None:
+        """Keeps the hash of a part of a large report."""
+        require(len(data) != 0, "hub: empty part")
+        h = keccak(data)
+        self.posted[h] = True
+        self._log("Part", h, data)
+
+    def report(
+        self,
+        e: int,
+        previous: bytes,
+        root: bytes,
+        facts: int,
+        parts: list[bytes],
+        data: bytes,
+        who: int,
+        sigs: bytes,
+        *,
+        sender: int,
+    ) -> None:
+        """The report of the next epoch, signed by a quorum."""
+        now = self._context.now
+        require(len(sigs) != 0, "hub: no signatures")
+        require(e == self.last_epoch + 1, "hub: not the next epoch")
+        require(now >= self._calendar.end(e), "hub: epoch not over")
+        require(self.ring_word(e - 1) == previous, "hub: other lineage")
+        generation, seats = self._signers(e)
+        require(len(seats) != 0, "hub: no committee")
+        require(len(parts) % 2 == 0, "hub: parts")
+        for h in parts[::2]:
+            require(self.posted[h], "hub: part not posted")
+        x = keccak(b"".join(parts) + keccak(data) + root)
+        digest = Report(generation, e, previous, root, facts, x).digest(self.domain)
+        self._check_quorum(digest, seats, who, sigs)
+        told = Facts.unpack(facts)
+        require(facts >> 36 & 15 == 0, "hub: spare bits")
+        require(told.indet.bit_count() <= MAX_INDET, "hub: indeterminate")
+        require(told.count >= self.header.count, "hub: count fell")
+        if told.count > self.header.count:
+            require(told.count <= self._registry.count, "hub: count beyond registry")
+        require(facts >> 128 == 0, "hub: facts")
+        _, drawn = self.seeds[e]
+        challenged = e > 1 and report.is_challenged(drawn, self._calendar.start(e), self._calendar.epoch_seconds)
+        header = self.header.reported(count=told.count, indet=told.indet, challenged=challenged)
+        period = self._calendar.period_of_epoch(e)
+        renew = self._numbers["renewed"] < period
+        self._numbers["renewed"] = period
+        new = price.next_word(self.price_word, told.price, self._numbers["bound"], self._calendar.end(e), renew)
+        self._numbers["clamped"] = int(new.clamped)
+        unflagged = new.with_flags(0)
+        for p in (period - 1, period - 2):
+            if p >= 0:
+                self.periods[p] = price.period_word_after(
+                    self.periods[p],
+                    period=p,
+                    epoch=e,
+                    epochs_per_period=self._calendar.epochs_per_period,
+                    grace=self.grace,
+                    price=unflagged,
+                    clamped=new.clamped,
+                    now=now,
+                )
+        self._header["last"] = header
+        self.standing[e] = Standing(header.ring_word(root), digest, who, now, unflagged)
+        self._draw(e + 1, header.ring_word(root))
+        self._log("Report", e, root, header.pack(), facts, digest, who, tuple(parts), data)
+        if renew:
+            self._pool.set_stake_price(new.stake_price, sender=self.address)
+
+    def report_void(self, hi: int, root: bytes, header: int, view: int, who: int, sigs: bytes, *, sender: int) -> None:
+        """The next epochs up to `hi` had no observation."""
+        now = self._context.now
+        require(len(sigs) != 0, "hub: unsigned")
+        last = self.last_epoch
+        require(last < hi <= last + MAX_VOID, "hub: epochs")
+        require(now >= self._calendar.end(hi), "hub: epochs not over")
+        previous = self.ring_word(last)
+        require(counters.ring_word(root, header) == previous, "hub: header")
+        require(view < 2**24, "hub: view")
+        generation, seats = self._signers(last + 1)
+        require(self._signers(hi)[0] == generation, "hub: two committees")
+        require(len(seats) != 0, "hub: nobody signs")
+        digest = VoidReport(generation, last + 1, hi, previous, view).digest(self.domain)
+        self._check_quorum(digest, seats, who, sigs)
+        unflagged = self.price_word.with_flags(0)
+        for e in range(last + 1, hi + 1):
+            voided = self.header.voided()
+            self._header["last"] = voided
+            self.standing[e] = Standing(voided.ring_word(root), digest, who, now, unflagged)
+            self._draw(e + 1, voided.ring_word(root))
+        self._log("Voided", last + 1, hi, self.header.pack(), digest, who)
+
+    # ---- views
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch reported or voided."""
+        return self.header.epoch
+
+    @property
+    def price_word(self) -> PriceWord:
+        """The newest price word with the flags in force."""
+        kept = self.standing[self.last_epoch]
+        assert kept is not None
+        flags = PAUSED * self._numbers["paused"] | CLAMPED * self._numbers["clamped"]
+        oldest = self._calendar.end(max(0, self.last_epoch - MAX_AGE_KEPT))
+        return replace(kept.price, flags=flags, stamp=max(kept.price.stamp, oldest))
+
+    @property
+    def counters(self) -> int:
+        """Header of the last epoch without its indet, void and challenged bits."""
+        h = self.header
+        return Header(h.epoch, h.void_epochs, h.challenged_epochs, h.indeterminate, h.count).pack()
+
+    def period_price(self, p: int) -> int:
+        """R_p of a closed period."""
+        require(self._closed(p), "hub: period open")
+        return self.periods[p].price
+
+    def usable(self, e: int) -> tuple[bytes, int]:
+        """w[e] and the second since which it is usable."""
+        require(e <= self.last_epoch and self._in_ring(e), "hub: not usable")
+        since = self._usable_at(e)
+        require(self._context.now >= since, "hub: not usable yet")
+        return self.ring_word(e), since
+
+    def usable_at(self, e: int) -> int:
+        """0: no report stands; 1: it left the ring; else the second from which it is usable."""
+        return 0 if e > self.last_epoch else self._usable_at(e)
+
+    def newest_usable(self) -> int:
+        """The newest usable epoch, 0 if none."""
+        for e in range(self.last_epoch, max(0, self.last_epoch - RING), -1):
+            if self._context.now >= self._usable_at(e):
+                return e
+        return 0
+
+    def ring_word(self, e: int) -> bytes:
+        """w[e] of an epoch that stands."""
+        require(e <= self.last_epoch and self._in_ring(e), "hub: not in the ring")
+        kept = self.standing[e]
+        assert kept is not None
+        return kept.word
+
+    def meta(self, e: int) -> int:
+        """Digest 192 @64 | who 32 @32 | time 32 @0 of an epoch that stands."""
+        require(e <= self.last_epoch and self._in_ring(e), "hub: no report in the ring")
+        kept = self.standing[e]
+        assert kept is not None
+        return to_int(kept.digest) >> 64 << 64 | kept.who << 32 | kept.time if e else 0
+
+    def seed(self, e: int) -> tuple[int, int]:
+        """Seed of an epoch and when it was drawn."""
+        return self.seeds[e] if 2 <= e <= self.last_epoch + 1 and self._in_ring(e - 1) else (0, 0)
+
+    def committee(self, e: int) -> tuple[int, int, int]:
+        """Generation, table and number of seats of the committee of an epoch; zeros where there is none."""
+        generation, seats = self._in_force(e)
+        return (generation, self.table(generation), len(seats)) if seats else (0, 0, 0)
+
+    def table(self, generation: int) -> int:
+        """Where the hub's CREATE puts the table of a generation: keccak(rlp(hub, nonce))."""
+        raw = generation.to_bytes((generation.bit_length() + 7) // 8, "big")
+        nonce = raw if generation < 128 else bytes([128 + len(raw)]) + raw
+        body = b"\x94" + self.address.to_bytes(20, "big") + nonce
+        return to_int(keccak(bytes([192 + len(body)]) + body)) & (2**160 - 1)
+
+    def read_leaf(
+        self, e: int, header: int, index: int, leaf: int, proof: list[bytes], t: int
+    ) -> tuple[int, int, int, int]:
+        """D and F in seconds, U and missed challenges through second t of a usable epoch."""
+        self.usable(e)
+        require(counters.ring_word(proven_root(index, leaf, proof), header) == self.ring_word(e), "hub: proof")
+        first = self._calendar.start(e)
+        require(first <= t <= self._calendar.end(e), "hub: time")
+        h, v, slot = Header.unpack(header), Leaf.unpack(leaf), self._calendar.slot
+        return (
+            counters.down_seconds(h, v, t - first, slot),
+            counters.fault_seconds(h, v, t - first, slot),
+            counters.unproven(h, v),
+            v.missed,
+        )
+
+    # ---- internal
+    def _open(self, sender: int) -> None:
+        require(bool(self._numbers["paused"]), "hub: entries open")
+        self._numbers["paused"] = 0
+        self._log("EntriesOpened", sender)
+
+    def _in_force(self, e: int) -> tuple[int, tuple[int, ...]]:
+        newest = self.generation
+        for generation in range(newest, max(0, newest - 3), -1):
+            found = self.committees[generation]
+            assert found is not None
+            if e >= found.start:
+                return generation, found.seats
+        return 0, ()
+
+    def _signers(self, e: int) -> tuple[int, tuple[int, ...]]:
+        now = self._context.now
+        return self._in_force(self._calendar.epoch(now) if now >= self._calendar.end(e + LATE) else e)
+
+    def _check_quorum(self, digest: bytes, seats: tuple[int, ...], who: int, sigs: bytes) -> None:
+        length = quorum(len(seats)) * 64
+        require(len(sigs) == length, "quorum: signatures")
+        at = 0
+        for i in range(31):
+            if who >> i & 1:
+                require(at + 64 <= len(sigs))
+                signer = self._context.recover(digest, sigs[at : at + 64] + b"\x1b")
+                require(signer != 0, "quorum: bad signature")
+                require(i < len(seats) and signer == seats[i], "quorum: not the seat")
+                at += 64
+        require(who >> 31 == 0 and at == length, "quorum: seats")
+
+    def _draw(self, e: int, ring_word: bytes) -> None:
+        drawn = to_int(keccak(word(self._context.prevrandao) + ring_word + word(e)))
+        self.seeds[e] = (drawn >> SEED_SHIFT, self._context.now)
+
+    def _closed(self, p: int) -> bool:
+        return self.periods[p].closed(self.last_epoch, self._context.now, self.dispute)
+
+    def _in_ring(self, e: int) -> bool:
+        return e + RING > self.last_epoch
+
+    def _usable_at(self, e: int) -> int:
+        kept = self.standing[e]
+        assert kept is not None
+        return kept.time + self.dispute if self._in_ring(e) else 1
+
+    def _log(self, name: str, *values: Any) -> None:
+        self._journal.events.append(Event("AttestationHub", name, values))
+
+
+def proven_root(index: int, leaf: int, proof: list[bytes]) -> bytes:
+    """Root that a proof gives, with the contracts' refusal of a proof that is too short for the index."""
+    try:
+        return root_from_proof(index, leaf, proof)
+    except ValueError:
+        raise Revert("merkle: proof") from None

@@ -1,0 +1,100 @@
+"""The HTTP client of an attester: used by agents (heartbeats) and by the other attesters (exchange).
+
+One call is one attempt; whoever calls keeps what was not acknowledged and calls again. Redirects are not followed
+and no proxy is taken from the environment: an attester's URL comes from the chain or the deployment record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+import msgspec
+
+from keepers.protocol.errors import HearthError
+from keepers.wire.codec import MAX_BATCH, Beat, ObsBody, Proposal, SeatSignature, encode
+from keepers.wire.routing import PROTOCOL, PROTOCOL_HEADER
+
+_RESULTS = msgspec.json.Decoder(list[str])
+MAX_ANSWER = 1 << 20
+
+
+class Unreachable(HearthError):
+    """The attester did not answer, or not with success (H6201). Repeating is safe: every write is idempotent."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a seat of the committee listens: `address` lower-case 0x…, `url` without a trailing slash."""
+
+    seat: int
+    address: str
+    url: str
+
+
+def make_http(timeout_s: float = 5.0, transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """An httpx client as this package wants it. `transport`: `DirectTransport` for one process, else sockets."""
+    return httpx.Client(
+        timeout=timeout_s,
+        transport=transport,
+        trust_env=False,
+        follow_redirects=False,
+        headers={PROTOCOL_HEADER: str(PROTOCOL), "content-type": "application/json"},
+    )
+
+
+class AttesterClient:
+    """Speaks to one attester over a given httpx client (see `make_http`)."""
+
+    def __init__(self, endpoint: Endpoint, http: httpx.Client) -> None:
+        self.endpoint = endpoint
+        self._http = http
+        self._base = endpoint.url.rstrip("/")
+
+    def send_heartbeats(self, beats: Sequence[Beat]) -> list[str]:
+        """One word for each beat (`wire.admission`). Raises Unreachable."""
+        words: list[str] = []
+        for first in range(0, len(beats), MAX_BATCH):
+            chunk = list(beats[first : first + MAX_BATCH])
+            answer = self._request("POST", "/v1/heartbeats", encode(chunk))
+            try:
+                part = _RESULTS.decode(answer)
+            except msgspec.MsgspecError as error:
+                raise self._error("an answer that is no list of words") from error
+            if len(part) != len(chunk):
+                raise self._error(f"{len(part)} words for {len(chunk)} heartbeats")
+            words += part
+        return words
+
+    def send_observation(self, observation: ObsBody) -> None:
+        """Push a signed observation, with or without its body. Raises Unreachable."""
+        self._request("POST", "/v1/observations", encode(observation))
+
+    def send_proposal(self, proposal: Proposal) -> None:
+        """Propose a set for a view. Raises Unreachable."""
+        self._request("POST", "/v1/proposals", encode(proposal))
+
+    def send_signature(self, signature: SeatSignature) -> None:
+        """Push a seat's signature. Raises Unreachable."""
+        self._request("POST", "/v1/signatures", encode(signature))
+
+    def get(self, path: str) -> bytes:
+        """Body of a read. Raises Unreachable."""
+        return self._request("GET", path, b"")
+
+    def _request(self, method: str, path: str, body: bytes) -> bytes:
+        try:
+            answer = self._http.request(method, self._base + path, content=body)
+        except httpx.HTTPError as error:
+            raise self._error(f"{type(error).__name__}: {error}") from error
+        if answer.status_code != 200:
+            raise self._error(f"HTTP {answer.status_code} {answer.text[:200]}")
+        if len(answer.content) > MAX_ANSWER:
+            raise self._error(f"an answer of {len(answer.content)} bytes")
+        return answer.content
+
+    def _error(self, what: str) -> Unreachable:
+        return Unreachable(
+            "H6201", f"attester {self.endpoint.seat} at {self._base} gave no acknowledgement", why=[what]
+        )

@@ -1,0 +1,122 @@
+"""Routes as plain functions, and a Router that calls them the same way under uvicorn and in one process."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from keepers.protocol.errors import HearthError
+
+PROTOCOL = 1  # version of the HTTP interface; this one and the one before are accepted
+PROTOCOL_HEADER = "hearth-protocol"
+_log = logging.getLogger("hearth.wire")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request with its whole body. `params` are the parts of the path named in braces; `peer` the remote address."""
+
+    method: str
+    path: str
+    body: bytes = b""
+    params: Mapping[str, str] = field(default_factory=dict)
+    peer: str = ""
+
+
+@dataclass(frozen=True)
+class Response:
+    """A response; bodies are JSON unless `content_type` says otherwise."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "application/json"
+
+
+Handler = Callable[[Request], Response]
+
+
+@dataclass(frozen=True)
+class Route:
+    """An HTTP endpoint: `handler` is a plain function, called on a thread of the server, never on the role's worker.
+
+    `path` may hold whole segments in braces. `limit`: largest body in bytes. `bare`: served before any framework."""
+
+    method: str
+    path: str
+    handler: Handler
+    limit: int = 16_384
+    bare: bool = False
+
+
+class Refused(HearthError):
+    """A request that is refused with HTTP status `status`; the error's code and words go back to the sender."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.status = status
+
+
+def problem(status: int, code: str, message: str) -> Response:
+    """problem+json with the stable code of the error."""
+    body = json.dumps({"code": code, "status": status, "title": message}, separators=(",", ":")).encode()
+    return Response(status, body, "application/problem+json")
+
+
+def accepts(version: str | None) -> bool:
+    """Whether a sender that states this version is served. No statement counts as the present one."""
+    return version is None or version.strip() in (str(PROTOCOL), str(PROTOCOL - 1))
+
+
+class Router:
+    """Finds the route of a request and turns every error into a response. Never raises."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.routes = tuple(routes)
+        self._exact = {(route.method, route.path): route for route in routes if "{" not in route.path}
+        self._parts = [(route, route.path.split("/")) for route in routes if "{" in route.path]
+        names = [(route.method, route.path) for route in routes]
+        twice = sorted({f"{method} {path}" for method, path in names if names.count((method, path)) > 1})
+        if twice:
+            raise ValueError(f"two roles serve the same route: {', '.join(twice)}")
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        """The route and the values of its braces, or None."""
+        route = self._exact.get((method, path))
+        if route is not None:
+            return route, {}
+        given = path.split("/")
+        for candidate, parts in self._parts:
+            if candidate.method != method or len(parts) != len(given):
+                continue
+            if all(part == value or (part[:1] == "{" and value) for part, value in zip(parts, given, strict=True)):
+                return candidate, {
+                    part[1:-1]: value for part, value in zip(parts, given, strict=True) if part[:1] == "{"
+                }
+        return None
+
+    def dispatch(self, request: Request, version: str | None = None) -> Response:
+        """Answer a request: limits, version, handler."""
+        found = self.find(request.method, request.path)
+        if found is None:
+            known = any(self.find(method, request.path) for method in ("GET", "POST"))
+            return problem(405, "H6101", "wrong method") if known else problem(404, "H6102", "no such route")
+        route, params = found
+        if not accepts(version):
+            return problem(426, "H6103", f"speak Hearth-Protocol {PROTOCOL} or {PROTOCOL - 1}")
+        if len(request.body) > route.limit:
+            return problem(413, "H6104", f"a body of {len(request.body)} bytes; the limit is {route.limit}")
+        return self.call(route, Request(request.method, request.path, request.body, params, request.peer))
+
+    def call(self, route: Route, request: Request) -> Response:
+        """Call a route's handler."""
+        try:
+            return route.handler(request)
+        except Refused as error:
+            return problem(error.status, error.code, error.message)
+        except HearthError as error:
+            return problem(503, error.code, error.message)
+        except Exception:
+            _log.exception("route %s %s failed", route.method, route.path)
+            return problem(500, "H9001", "internal error; the log of this process has the trace")

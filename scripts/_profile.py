@@ -1,0 +1,320 @@
+"""The profile: every parameter of a deployment as data, read from profiles/<name>.toml and checked before gas is spent.
+
+Amounts in a profile are what people say (tokens, USD, bps, epochs, seconds; the suffix names the unit); the plan turns
+them into wei. An unknown key is an error, so is a missing one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from scripts._errors import DeployError
+
+FOLDER = Path(__file__).resolve().parent / "profiles"
+SLOTS = 12  # of an epoch; a constant of the contracts
+RING = 2_048  # epochs a root stays readable; a constant of the contracts
+MAX_SUPPLY_TOKENS = 10**10  # 1e19 gwei fit 64 bits
+DEPLOYER = "deployer"
+
+
+def _exact(places: int) -> Any:
+    """Validator: a decimal string or an integer -> an integer with `places` decimals; nothing is rounded."""
+
+    def parse(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise ValueError('write it as a string, "0.50", or as a whole number: a float is not exact')
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            raise ValueError(f"{value!r} is not a number") from None
+        scaled = number.scaleb(places)
+        if not number.is_finite() or scaled != int(scaled):
+            raise ValueError(f"{value} has more than {places} decimals")
+        if number < 0:
+            raise ValueError(f"{value} is negative")
+        return int(scaled)
+
+    return BeforeValidator(parse)
+
+
+Wei = Annotated[int, _exact(18)]  # tokens in, wei out
+Micro = Annotated[int, _exact(12)]  # USD in, 12 decimals out
+Nano = Annotated[int, _exact(9)]  # USD in, units of 1e-9 USD out
+Bps = Annotated[int, Field(ge=0, le=10_000)]
+Seconds = Annotated[int, Field(ge=0, lt=2**32)]
+Address = Annotated[str, Field(pattern=r"^(deployer|0x[0-9a-fA-F]{40})$")]
+RealAddress = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Network(_Strict):
+    """Where the profile may be used. `chain_ids` empty = any; `local` = keys and prices for play are allowed."""
+
+    chain_ids: list[int]
+    local: bool
+    open: bool  # lift the pause in which every hub starts, as the last step; refused unless local
+
+
+class CalendarLengths(_Strict):
+    slot_s: int = Field(ge=1, le=3_600)
+    epochs_per_period: int = Field(ge=1, le=168)
+    align_s: int = Field(ge=1)  # GENESIS is the newest multiple of it that is not after the head's time
+
+    @property
+    def epoch_s(self) -> int:
+        return self.slot_s * SLOTS
+
+    @property
+    def period_s(self) -> int:
+        return self.epoch_s * self.epochs_per_period
+
+
+class Lengths(_Strict):
+    dispute_epochs: int = Field(ge=1)
+    grace_epochs: int = Field(ge=1)
+    max_age_epochs: int = Field(ge=1)
+    abandon_s: Seconds
+    claim_s: Seconds
+    answer_window_s: Seconds
+    cooldown_s: Seconds
+    unbonding_s: Seconds
+
+
+class Token(_Strict):
+    supply_tokens: Wei
+    holder: Address
+
+
+class Price(_Strict):
+    first_usd: Micro
+    bound_bps: Bps
+
+
+class Registry(_Strict):
+    fee_tokens: Wei
+
+
+class Engine(_Strict):
+    spread_bps: Bps
+    peg_bps: Bps
+    cap_bps: Bps
+    fee_bps: Bps
+    attesters_bps: Bps  # of the fee
+    builders_bps: Bps  # of the fee
+    builders: Address
+    bounty_bps: Bps
+
+
+class Roles(_Strict):
+    guardian: Address
+
+
+class Finality(_Strict):
+    kind: Literal["depth", "tag"]
+    value: int | Literal["safe", "finalized"]
+
+
+class Allowances(_Strict):
+    """Seconds of the attesters' clock, by their names in the deployment record."""
+
+    early: float = Field(gt=0)
+    late: float = Field(gt=0)
+    head: float = Field(gt=0)
+    freeze: float = Field(gt=0)
+    bodies: float = Field(gt=0)
+    cutoff: float = Field(gt=0)
+    view: float = Field(gt=0)
+
+
+class HardwareClass(_Strict):
+    """A row of the registry's table. `min_stake_usd` is for one GPU."""
+
+    name: str = Field(min_length=1, max_length=32)
+    kind: int = Field(ge=0, le=4)
+    tier: int = Field(ge=0, le=2)
+    vram_gib: int = Field(ge=0, lt=2**16)
+    flags: int = Field(ge=0, lt=16)
+    compute_units: int = Field(ge=0, lt=2**32)
+    min_stake_usd: Nano
+
+
+class Step(_Strict):
+    """One step of a sheet's table: below `uptime_bps` of a window, `credit_bps` of its fee go back."""
+
+    uptime_bps: Bps
+    credit_bps: Bps
+
+
+class Sheet(_Strict):
+    notice_s: Seconds
+    min_seconds: Seconds
+    prepay_s: Seconds
+    dark_limit_s: Seconds  # 2**32 - 1: no downtime limit
+    table: list[Step] = Field(max_length=4)
+
+    @property
+    def table_word(self) -> int:
+        word = 0
+        for step in reversed(self.table):
+            word = word << 32 | step.uptime_bps << 16 | step.credit_bps
+        return word
+
+
+class Attester(_Strict):
+    address: RealAddress
+    url: str = Field(max_length=96)
+
+
+class Committee(_Strict):
+    attesters: list[Attester] = Field(max_length=31)
+
+
+class Profile(_Strict):
+    """A whole profile. `name` is the file's."""
+
+    name: str
+    about: str
+    network: Network
+    calendar: CalendarLengths
+    lengths: Lengths
+    token: Token
+    price: Price
+    registry: Registry
+    engine: Engine
+    roles: Roles
+    finality: Finality
+    allowances: Allowances
+    classes: list[HardwareClass] = Field(min_length=1)
+    sheets: list[Sheet] = Field(min_length=1)
+    committee: Committee
+
+    @property
+    def max_age_s(self) -> int:
+        return self.lengths.max_age_epochs * self.calendar.epoch_s
+
+    @property
+    def stake_price(self) -> int:
+        """First stake price: tokens a USD, 12 decimals, 1e24 // P, for pool and hub alike."""
+        return 10**24 // self.price.first_usd
+
+
+def _read(path: Path, folder: Path, depth: int) -> dict[str, Any]:
+    """A profile's raw tables over those that it `extends`: tables merge key by key, lists are replaced whole."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        names = ", ".join(sorted(p.stem for p in folder.glob("*.toml"))) or "none"
+        raise DeployError("H7101", f"there is no profile {path.stem!r}", f"profiles: {names}", exit_code=2) from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DeployError("H7101", f"profile {path.name} cannot be read as TOML", str(error), exit_code=2) from None
+    if "extends" not in raw:
+        return raw
+    parent = raw.pop("extends")
+    if not isinstance(parent, str) or depth >= 4:
+        raise DeployError("H7101", f"profile {path.stem}: extends {parent!r}", "name one profile, no circle", "", 2)
+    base = _read(folder / f"{parent}.toml", folder, depth + 1)
+    for key, value in raw.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        base[key] = {**base[key], **value} if both else value
+    return base
+
+
+def load_profile(name: str, folder: Path = FOLDER) -> Profile:
+    """Profile `name` (or a path ending in .toml). Raises DeployError H7101 that lists every wrong key at once."""
+    path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    raw = _read(path, folder, 0)
+    try:
+        return Profile(name=path.stem, **raw)
+    except TypeError:
+        why = "the name is the file's; remove the key `name`"
+    except ValidationError as error:
+        rows = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        why = " · ".join(rows)
+    raise DeployError("H7101", f"profile {path.stem} has wrong keys", why, "correct the profile", 2)
+
+
+def committee_size(n: int) -> tuple[int, int]:
+    """(f, quorum) of n seats, as the hub computes them: f = (n-1)//3, q = (n+f)//2 + 1."""
+    f = (n - 1) // 3 if n else 0
+    return f, (n + f) // 2 + 1
+
+
+def rules(p: Profile) -> Iterator[tuple[str, bool]]:
+    """(rule with the profile's own figures, holds?) of everything that setters and constructors demand, and more."""
+    e, c, length = p.engine, p.calendar, p.lengths
+    yield f"peg {e.peg_bps} <= CAP {e.cap_bps} <= 10000 bps", e.peg_bps <= e.cap_bps <= 10_000
+    yield f"bounty {e.bounty_bps} <= 100 bps", e.bounty_bps <= 100
+    yield f"bounty + fee {e.bounty_bps + e.fee_bps} <= 1000 bps", e.bounty_bps + e.fee_bps <= 1_000
+    yield f"attesters {e.attesters_bps} <= 3000 bps of the fee", e.attesters_bps <= 3_000
+    yield f"builders {e.builders_bps} <= 2000 bps of the fee", e.builders_bps <= 2_000
+    yield f"spread {e.spread_bps} <= 1000 bps", e.spread_bps <= 1_000
+    yield f"price bound {p.price.bound_bps} in 1 .. 10000 bps", p.price.bound_bps > 0
+    yield "price and stake price fit 64 bits", 0 < p.price.first_usd < 2**64 and 0 < p.stake_price < 2**64
+    yield "supply in 1 .. 1e10 tokens", 0 < p.token.supply_tokens <= MAX_SUPPLY_TOKENS * 10**18
+    # A week of the default calendar is seven periods; a local network scales with it.
+    floor = max(length.dispute_epochs * c.epoch_s, length.answer_window_s, length.claim_s) + 7 * c.period_s
+    yield (
+        f"unbonding {length.unbonding_s} >= max(dispute, answer, claim) + 7 periods = {floor} s",
+        (length.unbonding_s >= floor),
+    )
+    yield (
+        f"cooldown {length.cooldown_s} >= answer window {length.answer_window_s} s",
+        (length.cooldown_s >= length.answer_window_s),
+    )
+    horizon = 2 * length.abandon_s + length.claim_s + length.dispute_epochs * c.epoch_s
+    yield (
+        f"exits end {horizon} s after a stop, before its root leaves the ring ({RING * c.epoch_s} s)",
+        (horizon < RING * c.epoch_s),
+    )
+    yield (
+        "abandon >= claim + dispute (a report that comes in time pays before the exit without proof)",
+        (length.abandon_s >= length.claim_s + length.dispute_epochs * c.epoch_s),
+    )
+    yield "genesis is aligned to whole slots", c.align_s % c.slot_s == 0
+    a = p.allowances
+    yield (
+        f"allowances late {a.late:g} <= freeze {a.freeze:g} < bodies {a.bodies:g} < cutoff {a.cutoff:g} s < epoch",
+        (a.late <= a.freeze < a.bodies < a.cutoff < c.epoch_s),
+    )
+    yield (
+        "a finality depth is a number, a tag a word",
+        (p.finality.kind == "depth") == isinstance(p.finality.value, int),
+    )
+    yield "entries open by themselves on a local network only", p.network.local or not p.network.open
+    names = [row.name for row in p.classes]
+    yield (
+        f"{len(names)} classes: different names of at most 32 bytes, minimum stakes that fit 64 bits",
+        (
+            len(set(names)) == len(names)
+            and all(len(row.name.encode()) <= 32 and row.min_stake_usd < 2**60 for row in p.classes)
+        ),
+    )
+    for i, s in enumerate(p.sheets):
+        steps = [t.uptime_bps for t in s.table]
+        span = f"notice {s.notice_s} >= epoch {c.epoch_s}, min_seconds {s.min_seconds} <= prepay {s.prepay_s} s"
+        yield (
+            f"sheet {i}: {span}, table falls",
+            (
+                s.notice_s >= c.epoch_s
+                and s.min_seconds <= s.prepay_s
+                and s.prepay_s > 0
+                and steps == sorted(set(steps), reverse=True)
+            ),
+        )
+    seats = [seat.address.lower() for seat in p.committee.attesters]
+    f, q = committee_size(len(seats))
+    yield f"{len(seats)} seats, f {f}, quorum {q} (computed), all different", len(set(seats)) == len(seats)
+
+
+def broken_rules(p: Profile) -> list[str]:
+    """The rules of the profile that do not hold."""
+    return [text for text, holds in rules(p) if not holds]

@@ -1,0 +1,45 @@
+"""What follows the eight creations: the profile's classes and sheets, its committee, the opening of the entries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eth_utils import to_checksum_address
+
+from scripts._plan import Call
+from scripts._profile import HardwareClass, Profile, committee_size
+
+FIRST_EPOCH = 1  # a genesis committee signs from the first epoch that can be reported
+
+
+def class_row(row: HardwareClass) -> tuple[Any, ...]:
+    """The registry's HardwareClass of a profile row: liveness only (n, rounds, deadline 0), open."""
+    return (
+        *(row.name, row.kind, row.tier, row.vram_gib, row.flags, row.compute_units, row.min_stake_usd),
+        *(0, 0, 0, False),
+    )
+
+
+def wiring(profile: Profile, open_entries: bool) -> list[Call]:
+    """Calls in the order of their nonces. The opening comes last: what it lets in finds everything in place."""
+    calls: list[Call] = []
+    for i, row in enumerate(profile.classes):
+        calls.append(Call(f"class:{i}", "NodeRegistry", "add_class", (class_row(row),), f"class {row.name}"))
+    for i, sheet in enumerate(profile.sheets):
+        args = (sheet.notice_s, sheet.min_seconds, sheet.prepay_s, sheet.dark_limit_s, sheet.table_word)
+        calls.append(Call(f"sheet:{i}", "LeaseEscrow", "add_sheet", args, f"sheet {i}"))
+    seats = profile.committee.attesters
+    if seats:
+        calls.append(committee_call([(str(to_checksum_address(seat.address)), seat.url) for seat in seats]))
+    if open_entries:
+        calls.append(Call("open", "AttestationHub", "open_entries", (), "entries open"))
+    return calls
+
+
+def committee_call(seats: Sequence[tuple[str, str]]) -> Call:
+    """The first committee, (address, URL) a seat, in force from the first epoch."""
+    f, q = committee_size(len(seats))
+    note = f"{len(seats)} seats, f {f}, quorum {q}, from epoch {FIRST_EPOCH}"
+    args = (FIRST_EPOCH, [who for who, _ in seats], [url for _, url in seats])
+    return Call("committee", "AttestationHub", "set_committee", args, note)

@@ -1,0 +1,53 @@
+"""The hub and NodeStanding beside mocks of what they call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boa
+import pytest
+
+from tests.support import suite as support
+from tests.support.actors import GUARDIAN, OWNER
+from tests.support.constants import Parameters
+from tests.support.uptime import Uptime
+
+
+def deploy(q: Parameters) -> support.Suite:
+    """Hub and standing with a registry of 8 nodes and a pool that only remember; no committee, entries paused."""
+    boa.env.timestamp = q.start(1) - q.epoch
+    registry = support.compiled("mocks/RegistryForHub.vy").deploy()
+    pool = support.compiled("mocks/PoolForHub.vy").deploy()
+    calendar = (q.genesis, q.slot, q.epochs_per_period)
+    hub = support.compiled("consensus/AttestationHub.vy").deploy(
+        registry.address, pool.address, *calendar, q.dispute, q.grace, q.abandon, q.price, q.bound, GUARDIAN.address,
+        sender=OWNER.address,
+    )  # fmt: skip
+    standing = support.compiled("consensus/NodeStanding.vy").deploy(
+        hub.address, registry.address, *calendar, sender=OWNER.address
+    )
+    registry.set_count(8)
+    return support.Suite(
+        q, token=None, pool=pool, registry=registry, hub=hub, standing=standing, escrow=None, market=None, engine=None,
+        uptime=Uptime(slot=q.slot),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def _bare(parameters: Parameters) -> support.Suite:
+    return deploy(parameters)
+
+
+@pytest.fixture
+def bare(_bare: support.Suite) -> Iterator[support.Suite]:
+    """Before the first committee."""
+    with boa.env.anchor():
+        boa.env.timestamp = _bare.parameters.start(1) - _bare.parameters.epoch
+        yield _bare.fresh()
+
+
+@pytest.fixture
+def net(bare: support.Suite) -> support.Suite:
+    """With a committee of four from epoch 1 on."""
+    bare.set_committee()
+    return bare

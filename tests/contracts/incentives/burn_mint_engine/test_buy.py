@@ -1,0 +1,156 @@
+"""buy and buy_into: tokens burned for credits, at min(P, TWAP) less the spread."""
+
+import boa
+import pytest
+
+from tests.contracts.market.support import DEPLOYER, HIGH, LOW, M96, events
+from tests.support.actors import OTHER_RENTER, OWNER, RENTER, STRANGER
+from tests.support.constants import WAD
+from tests.support.suite import compiled
+
+CREDITS = 10 * WAD * LOW // 10**12 * 9_975 // 10_000
+
+
+def fund(w, amount=10 * WAD, who=RENTER):
+    w.token.transfer(who.address, amount, sender=DEPLOYER.address)
+    w.token.approve(w.engine.address, amount, sender=who.address)
+
+
+def test_default(world):
+    w = world
+    fund(w)
+    c, k = w.purse()
+    supply, out = w.token.totalSupply(), w.engine.outstanding(w.escrow.address)
+    assert w.engine.buy(10 * WAD, CREDITS, sender=RENTER.address) == CREDITS == w.engine.quote(10 * WAD)
+    w.engine.get_logs()
+    assert w.purse() == (c + CREDITS, k + 10 * WAD)
+    assert w.token.balanceOf(RENTER.address) == 0
+    assert w.token.totalSupply() == supply - 10 * WAD
+    assert w.engine.outstanding(w.escrow.address) == out + 10 * WAD
+    w.check_ledger()
+
+
+def test_log(world):
+    w = world
+    fund(w)
+    w.engine.buy(10 * WAD, 0, sender=RENTER.address)
+    (log,) = events(w.engine, "Bought")
+    assert (log.owner, log.lease, log.burned, log.credits, log.price) == (RENTER.address, 0, 10 * WAD, CREDITS, LOW)
+
+
+def test_uses_the_lower_of_price_and_twap(world):
+    w = world
+    w.price(spot=HIGH, twap=LOW - 7)
+    assert w.engine.quote(10**20) == 10**20 * (LOW - 7) // 10**12 * 9_975 // 10_000
+
+
+def test_a_round_trip_costs_twice_the_spread(world):
+    w = world
+    w.price(twap=LOW)
+    fund(w, who=OTHER_RENTER)
+    c = w.engine.buy(10 * WAD, 0, sender=OTHER_RENTER.address)
+    back = w.engine.refund(c, 0, sender=OTHER_RENTER.address)
+    assert back == c * 10**12 // LOW * 9_975 // 10_000 < 10 * WAD
+
+
+@pytest.mark.parametrize("flags, why", [(1, "paused"), (2, "clamped"), (3, "paused")])
+def test_reverts_by_the_price_word(world, flags, why):
+    fund(world)
+    world.price(flags=flags)
+    with boa.reverts(f"engine: {why}"):
+        world.engine.buy(10 * WAD, 0, sender=RENTER.address)
+
+
+def test_reverts_stale(world):
+    w = world
+    fund(w)
+    w.after(7200)
+    with boa.env.anchor():
+        w.engine.buy(10 * WAD, 0, sender=RENTER.address)
+    w.after(1)
+    with boa.reverts("engine: stale price"):
+        w.engine.buy(10 * WAD, 0, sender=RENTER.address)
+
+
+@pytest.mark.parametrize("amount, least", [(0, 0), (10 * WAD, CREDITS + 1)])
+def test_reverts_too_few(world, amount, least):
+    fund(world)
+    with boa.reverts("engine: too few credits"):
+        world.engine.buy(amount, least, sender=RENTER.address)
+
+
+def test_reverts_amount(world):
+    with boa.reverts("engine: amount too large"):
+        world.engine.buy(M96 + 1, 0, sender=RENTER.address)
+    with boa.reverts("engine: quote too large"):
+        world.engine.quote(M96 + 1)
+
+
+def test_reverts_outstanding_too_wide(world):
+    with boa.reverts("engine: outstanding too wide"):
+        world.engine.buy(M96, 0, sender=RENTER.address)
+
+
+def test_reverts_without_allowance(world):
+    with boa.reverts("token: allowance"):
+        world.engine.buy(WAD, 0, sender=OTHER_RENTER.address)
+
+
+def test_reverts_without_tokens(world):
+    world.token.approve(world.engine.address, WAD, sender=OTHER_RENTER.address)
+    with boa.reverts("token: burn exceeds balance"):
+        world.engine.buy(WAD, 0, sender=OTHER_RENTER.address)
+
+
+# ---- another ledger
+
+
+@pytest.fixture
+def ledger(world):
+    hostile = compiled("mocks/HostileLedger.vy").deploy(sender=STRANGER.address)
+    world.engine.set_grant(hostile.address, 1, sender=DEPLOYER.address)
+    return hostile
+
+
+def test_buy_into_default(world, ledger):
+    w = world
+    fund(w)
+    out = w.engine.outstanding(w.escrow.address)
+    w.engine.buy_into(ledger.address, 10 * WAD, CREDITS, sender=RENTER.address)
+    (log,) = events(w.engine, "BoughtInto")
+    assert (log.ledger, log.owner, log.lease) == (ledger.address, RENTER.address, 0)
+    assert (log.burned, log.credits) == (10 * WAD, CREDITS)
+    assert w.engine.outstanding(ledger.address) == 10 * WAD
+    assert w.engine.outstanding(w.escrow.address) == out
+
+
+def test_buy_into_reverts_not_granted(world):
+    fund(world)
+    for who in (world.escrow.address, OWNER.address):
+        with boa.reverts("engine: ledger not granted"):
+            world.engine.buy_into(who, WAD, 0, sender=RENTER.address)
+
+
+def test_buy_into_reverts_after_the_grant_is_taken_back(world, ledger):
+    w = world
+    fund(w)
+    w.engine.set_grant(ledger.address, 0, sender=DEPLOYER.address)
+    with boa.reverts("engine: ledger not granted"):
+        w.engine.buy_into(ledger.address, WAD, 0, sender=RENTER.address)
+
+
+def test_buy_into_reverts_paused(world, ledger):
+    fund(world)
+    world.price(flags=1)
+    with boa.reverts("engine: paused"):
+        world.engine.buy_into(ledger.address, WAD, 0, sender=RENTER.address)
+
+
+def test_buy_into_of_a_ledger_that_comes_back_gains_nothing(world, ledger):
+    w = world
+    fund(w)
+    w.token.transfer(ledger.address, WAD, sender=DEPLOYER.address)
+    ledger.set_reenter(w.engine.address)
+    with boa.reverts():
+        w.engine.buy_into(ledger.address, WAD, 0, sender=RENTER.address)
+    assert w.engine.outstanding(ledger.address) == 0

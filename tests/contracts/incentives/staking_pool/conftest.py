@@ -1,0 +1,35 @@
+"""Fixtures of the pool's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boa
+import pytest
+
+from tests.contracts.network import harness
+
+
+@pytest.fixture(scope="session")
+def _trio() -> harness.Trio:
+    return harness.deployed()
+
+
+@pytest.fixture
+def trio(_trio: harness.Trio) -> Iterator[harness.Trio]:
+    """Token, pool, registry and one class, 100 s into epoch 0; rolled back after the test."""
+    with boa.env.anchor():
+        # other fixtures of the session may have moved the clock since the deployment
+        boa.env.timestamp = _trio.parameters.genesis + 100
+        yield _trio.fresh()
+
+
+@pytest.fixture
+def staked(trio: harness.Trio) -> harness.Trio:
+    """Provider 0 with one node of two GPUs ($200 of stake, 100 tokens at S = 0.5) and 1,000 tokens of own stake."""
+    p = trio.provider()
+    trio.node(p, 2)
+    trio.stake(p, 1_000 * harness.GWEI)
+    trio.grant_slash()
+    trio.wait(10)
+    return trio

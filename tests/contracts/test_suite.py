@@ -1,0 +1,58 @@
+"""The helpers of tests/support on the eight real contracts: a lease opens, is attested, settles, redeems."""
+
+from __future__ import annotations
+
+from tests.support.actors import OPERATOR, PAYOUT, RENTER, SETTLER
+from tests.support.constants import DAY, GWEI, WAD
+from tests.support.suite import Suite, predicted
+from tests.support.uptime import ALL
+
+
+def test_every_contract_names_its_peers(suite: Suite) -> None:
+    assert suite.hub.REGISTRY() == suite.registry.address
+    assert suite.hub.POOL() == suite.pool.address
+    assert suite.standing.HUB() == suite.hub.address
+    assert predicted(suite.token.address) != suite.pool.address
+
+
+def test_first_money(suite: Suite) -> None:
+    class_id = suite.add_class()
+    provider = suite.register_provider()
+    nodes = [suite.register_node(provider, class_id, gpus=2) for _ in range(3)]
+    suite.stake(provider, 100_000 * GWEI)
+    first = suite.epoch + 1
+    suite.report_until(first)
+    suite.make_usable()
+    for node in nodes:
+        suite.standing.activate(node, *suite.proof(node), sender=SETTLER.address)
+    suite.report_until(suite.epoch - 1)
+
+    suite.buy(1_000 * WAD)
+    sheet = suite.escrow.add_sheet(3_600, 3_600, 7 * DAY, 2**32 - 1, 0)
+    rate = WAD // 3_600  # a dollar a GPU-hour
+    ask = suite.ask_for(provider, [nodes[1]], rate, sheet)
+    lease = suite.take(ask, gpus=2, duration=DAY, prepaid=DAY)
+    start = suite.now
+    assert suite.escrow.party(lease) >> 96 == int(RENTER.address, 16)
+
+    opened = suite.epoch
+    suite.report({nodes[1]: ALL})
+    anchor = suite.proof(nodes[1])
+    suite.report({nodes[1]: 0b1})
+    suite.report()
+    suite.make_usable()
+    header, leaf, proof = suite.proof(nodes[1])
+    end = suite.parameters.end(opened + 2)
+    base = suite.uptime.true_down(opened, nodes[1], start - suite.parameters.start(opened))
+    due = end - start - (suite.uptime.true_down(opened + 2, nodes[1], suite.parameters.epoch) - base)
+    suite.escrow.settle_first(lease, header, leaf, proof, 0, *anchor, sender=SETTLER.address)
+    assert suite.escrow.money(lease) >> 32 & 0xFFFFFFFF == due
+
+    period = (suite.now - suite.parameters.genesis) // suite.parameters.period
+    assert suite.escrow.tally(provider, period) >> 128 == rate * 2 * due
+    per = suite.parameters.epochs_per_period
+    suite.report_until((period + 1) * per)
+    suite.make_usable()
+    before = suite.token.balanceOf(PAYOUT.address)
+    suite.engine.redeem(provider, [period], sender=OPERATOR.address)
+    assert suite.token.balanceOf(PAYOUT.address) > before

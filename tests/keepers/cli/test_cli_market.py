@@ -1,0 +1,130 @@
+"""Verbs of renters and providers over the reference model: plans, questions, exit codes, documents."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.keepers.cli.conftest import Call
+from tests.keepers.sdk.conftest import RATE, Market
+
+
+def test_offers__cheapest_first_and_reasons(renter: Call, market: Market) -> None:
+    market.offer(0, 2 * RATE)
+    market.offer(1, RATE)
+    market.write("junk", "{}")
+    said = renter("offers", "--gpu", "4090:2", "--hours", "2")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[1].split()[:3] == ["1", "1", "RTX-4090-24GB"]
+    assert "not shown: 1 not an offer of this version" in said.out
+    assert "hearth rent --gpu 4090:2 --hours 2" in said.err
+    data = renter("offers", "--json").data
+    assert [offer["node"] for offer in data["offers"]] == [1, 0]
+    assert data["left_out"] == {"not an offer of this version": 1}
+
+
+def test_rent__plan_question_lease(renter: Call, market: Market) -> None:
+    market.offer(0)
+    asked = renter("rent", "--gpu", "4090:2", "--hours", "2")
+    assert asked.code == 3  # no terminal to answer on
+    assert "repeat with --yes" in asked.err
+    assert market.hearth.leases() == []
+    dry = renter("rent", "--gpu", "4090:2", "--hours", "2", "--dry-run")
+    assert dry.code == 0
+    assert "lock $1.4400" in dry.err
+    assert market.hearth.leases() == []
+    done = renter("rent", "--gpu", "4090:2", "--hours", "2", "--yes")
+    assert done.code == 0
+    assert "RUNNING" in done.out
+    assert "hearth status 1" in done.err
+
+
+def test_rent__nothing_fits_is_5_with_the_reasons(renter: Call, market: Market) -> None:
+    market.offer(0)
+    said = renter("rent", "--gpu", "4090", "--hours", "1", "--max", "0.01")
+    assert said.code == 5
+    assert "error[H4203] no offer matches gpu=4090 for 1 at <= $0.01 per GPU-hour" in said.err
+    assert "1 asks more" in said.err
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "0.00000000000000001"])
+def test_rent__no_price_below_the_smallest(renter: Call, market: Market, price: str) -> None:
+    market.offer(0)
+    said = renter("rent", "--gpu", "4090", "--hours", "1", "--max", price)
+    assert said.code == 2
+
+
+def test_life_of_a_lease(renter: Call, market: Market) -> None:
+    market.offer(0)
+    assert (
+        renter("rent", "--gpu", "4090", "--hours", "4", "--prepay", "1h", "--yes", "--idempotency-key", "a").code == 0
+    )
+    status = renter("status", "1", "--json").data
+    assert (status["state"], status["runway_s"], status["rate_wei"]) == ("RUNNING", 3_600, RATE)
+    assert renter("topup", "1", "--hours", "1", "--yes").code == 0
+    assert renter("status", "1", "--json").data["runway_s"] == 7_200
+    market.mine(900)
+    closed = renter("close", "1", "--yes")
+    assert closed.code == 0
+    assert "closes to the wei" in closed.out
+    assert renter("topup", "1", "--hours", "1", "--yes").code == 1
+    listed = renter("status")
+    assert "RENTER_CLOSED" in listed.out
+    receipt = renter("receipt", "1", "--format", "json").data
+    assert int(receipt["deposited_wei"]) == int(receipt["returned_wei"]) + int(receipt["held_wei"])
+    csv = renter("receipt", "1", "--format", "csv").out.splitlines()
+    assert csv[0].startswith("at,block,tx,what")
+    assert len(csv) == 1 + len(receipt["lines"])
+    assert renter("receipt", "7").code == 1
+    assert renter("status", "x").code == 2
+
+
+def test_wallet__show_buy_refund_redeem(renter: Call, market: Market) -> None:
+    shown = renter("wallet", "show")
+    assert "10,000.0000 HRTH" in shown.out
+    assert renter("wallet", "buy", "10").code == 3
+    assert renter("wallet", "buy", "10", "--yes").code == 0
+    assert int(renter("wallet", "show", "--json").data["credits_wei"]) >= 10**19
+    assert renter("wallet", "refund", "--yes").code == 0
+    assert renter("wallet", "show", "--json").data["credits_wei"] == 0
+    assert "nothing to redeem yet" in renter("wallet", "redeem").out
+    assert renter("wallet", "buy", "nothing").code == 2
+
+
+def test_provider__stake_price_drain_retire(hearth: Call, market: Market, tmp_path: Path) -> None:
+    def boss(*arguments: str) -> tuple[int, str, str]:
+        said = hearth(*arguments, connect=lambda options: market.operator(0))
+        return said.code, said.out, said.err
+
+    assert boss("stake", "show")[0] == 0
+    assert "enough" in boss("stake", "add", "5", "--yes")[1]
+    assert "ticket" in boss("stake", "remove", "2", "--yes")[1]
+    assert boss("stake", "withdraw", "0")[0] == 1  # not mature
+    code, out, _ = boss("node", "list")
+    assert code == 0
+    assert out.splitlines()[1].split()[:5] == ["0", "0", "RTX-4090-24GB", "0/2", "ACTIVE"]
+    assert boss("node", "price", "0", "--usd", "0.36", "--out", str(market.folder))[0] == 0
+    assert market.hearth.offers().rows[0].rate_wei == RATE
+    assert json.loads(boss("node", "price", "0", "--usd", "0.36")[1])["schema"] == "hearth.offer/1"
+    assert boss("node", "price", "0", "1", "--usd", "0.36")[0] == 2  # nodes of two providers
+    assert boss("node", "drain", "--yes")[0] == 0
+    assert market.hearth.offers().rows == ()
+    assert boss("node", "retire", "0")[0] == 3
+    assert boss("node", "retire", "0", "--yes")[0] == 0
+    assert "no tally is waiting" in boss("earnings")[1]
+    assert boss("node", "retire", "99", "--yes")[0] == 2
+
+
+def test_stake__whose(renter: Call, market: Market) -> None:
+    said = renter("stake", "show")
+    assert said.code == 2
+    assert "this key owns no provider" in said.err
+    assert renter("stake", "show", "--provider", "0").code == 0
+
+
+def test_earnings__csv(renter: Call, market: Market) -> None:
+    assert renter("earnings", "--provider", "0", "--csv").out.strip() == "key,period,credits_wei,backing_wei,state"
+    assert renter("earnings", "--address", "0x12").code == 2

@@ -1,0 +1,464 @@
+"""Sign log, ingest, exchange, prices and snapshots of an attester, each by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+from sqlalchemy import func, select
+
+from keepers.chain.keys import LocalSigner
+from keepers.chain.ports import BlockRef
+from keepers.protocol.hashing import keccak
+from keepers.protocol.merge import Body
+from keepers.protocol.messages import Domain, SignedObservation
+from keepers.roles.attester.exchange import Exchange
+from keepers.roles.attester.ingest import Ingest
+from keepers.roles.attester.observe import HeadLog, Seen
+from keepers.roles.attester.prices import (
+    CsvSource,
+    Fixed,
+    HttpSource,
+    PriceUnavailable,
+    build_sources,
+    median_price,
+    parse_price,
+)
+from keepers.roles.attester.sign import OBSERVATION, REPORT, AlreadySigned, SignBook
+from keepers.roles.attester.tables import AttesterEquivocation, SignLog
+from keepers.store.migrations import open_store
+from keepers.wire.attester_client import Endpoint
+from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode
+from keepers.wire.committee import Committee
+from keepers.wire.routing import Refused, Request
+from keepers.wire.signatures import compact, recover
+
+SEATS = [LocalSigner(keccak(f"seat {i}".encode())) for i in range(4)]
+COMMITTEE = Committee(1, 1, tuple(Endpoint(i, seat.address, f"http://seat-{i}") for i, seat in enumerate(SEATS)))
+DOMAIN = Domain(31_337, "0x" + "22" * 20)
+END = 10_000
+ROOT = Path(__file__).parents[3]
+
+# ---------------------------------------------------------------------- sign log
+
+
+def test_one_digest_of_a_view_and_the_same_again() -> None:
+    book = SignBook(open_store("sqlite://", threaded=False), "scope")
+    first = book.sign_once(REPORT, 5, 0, b"a" * 32, SEATS[0], 1)
+    assert recover(b"a" * 32, first) == SEATS[0].address
+    assert book.sign_once(REPORT, 5, 0, b"a" * 32, SEATS[0], 2) == first
+    with pytest.raises(AlreadySigned) as caught:
+        book.sign_once(REPORT, 5, 0, b"b" * 32, SEATS[0], 3)
+    assert caught.value.code == "H6405"
+    book.sign_once(REPORT, 5, 1, b"b" * 32, SEATS[0], 3)
+    book.sign_once(OBSERVATION, 5, 0, b"c" * 32, SEATS[0], 3)
+    assert book.views(5) == {0, 1} and book.watermark() == 5
+    assert book.signed(OBSERVATION, 5, 0) == b"c" * 32
+
+
+def test_scopes_do_not_meet() -> None:
+    store = open_store("sqlite://", threaded=False)
+    SignBook(store, "chain 1").sign_once(REPORT, 5, 0, b"a" * 32, SEATS[0], 1)
+    other = SignBook(store, "chain 2")
+    assert other.watermark() == 0
+    other.sign_once(REPORT, 5, 0, b"b" * 32, SEATS[0], 1)
+
+
+CRASH = """
+import sys
+from keepers.chain.keys import LocalSigner
+from keepers.protocol.hashing import keccak
+from keepers.roles.attester.sign import REPORT, SignBook
+from keepers.store.migrations import open_store
+book = SignBook(open_store(sys.argv[1]), "scope")
+try:
+    signature = book.sign_once(REPORT, 9, 0, bytes([int(sys.argv[2])]) * 32, LocalSigner(keccak(b"seat 0")), 1)
+    print(signature.hex())
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    "point", ["attester.sign.before-row", "attester.sign.after-row", "attester.sign.after-signature"]
+)
+def test_killed_at_any_step_never_two_digests(tmp_path: Path, point: str) -> None:
+    """Killed while signing one digest, started again with other data: at most one digest is ever signed."""
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+
+    def run(digest: int, crash: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "HEARTH_CRASH_AT": crash}
+        command = [sys.executable, "-c", CRASH, url, str(digest)]
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    killed = run(1, point)
+    assert killed.returncode == -signal.SIGKILL and killed.stdout == ""
+    second, third = run(2, ""), run(1, "")
+    signed = [out.stdout.strip() for out in (second, third)]
+    assert signed.count("AlreadySigned") == 1, "exactly one of the two digests is signed"
+    logged = point != "attester.sign.before-row"
+    assert (signed[0] == "AlreadySigned") == logged, "the row is written before the signature exists"
+
+
+# ---------------------------------------------------------------------- ingest
+
+
+class Always:
+    """An admission that counts everything once."""
+
+    def __init__(self, seen: Seen) -> None:
+        self.seen = seen
+
+    def admit(self, beat: Beat, now: float) -> str:
+        return "repeat" if self.seen.has(beat.node, beat.epoch, beat.slot) else "counted"
+
+
+def ingest_on(store: object, seen: Seen, observing: bool = True) -> Ingest:
+    return Ingest("0xme", store, seen, Always(seen), lambda: 0.0, lambda: observing)  # type: ignore[arg-type]
+
+
+def beat(node: int, slot: int, epoch: int = 3) -> Beat:
+    return Beat(node, epoch, slot, 1, b"b" * 32, b"t" * 32, b"s" * 65)
+
+
+def test_counted_once_and_remembered_over_a_restart() -> None:
+    store, seen = open_store("sqlite://", threaded=False), Seen()
+    ingest = ingest_on(store, seen)
+    assert ingest.take([beat(1, 0), beat(2, 0), beat(1, 11, epoch=4)]) == ["counted"] * 3
+    assert ingest.take([beat(1, 0), beat(3, 0)]) == ["repeat", "counted"]
+    again = Seen()
+    ingest_on(store, again).restore()
+    assert again.masks(3) == {1: 1, 2: 1, 3: 1} and again.masks(4) == {1: 1 << 11}
+    assert again.last_slot(1) == (4, 11) and again.last_slot(9) is None
+    assert again.close_slot(3, 0) == 3
+
+
+def test_skewed_attester_observes_nothing() -> None:
+    seen = Seen()
+    assert ingest_on(open_store("sqlite://", threaded=False), seen, False).take([beat(1, 0)]) == ["not-observing"]
+    assert seen.masks(3) == {}
+
+
+def test_route_answers_a_word_a_beat() -> None:
+    ingest = ingest_on(open_store("sqlite://", threaded=False), Seen())
+    assert ingest.heartbeats(Request("POST", "/", encode(beat(1, 0)))).body == b'["counted"]'
+    with pytest.raises(Refused):
+        ingest.heartbeats(Request("POST", "/", b"{}"))
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("counted", 200),
+        ("bad-signature", 401),
+        ("wrong-key", 403),
+        ("unknown-node", 403),
+        ("late", 400),
+        ("early", 400),
+    ],
+)
+def test_status_of_a_single_beat(word: str, status: int) -> None:
+    class Says:
+        def admit(self, given: Beat, now: float) -> str:
+            return word
+
+    store, seen = open_store("sqlite://", threaded=False), Seen()
+    ingest = Ingest("0xme", store, seen, Says(), lambda: 0.0, lambda: True)  # type: ignore[arg-type]
+    assert ingest.heartbeats(Request("POST", "/", encode(beat(1, 0)))).status == status
+    assert ingest.heartbeats(Request("POST", "/", encode([beat(1, 0)]))).status == 200, "a batch is told one by one"
+    assert bool(seen.masks(3)) == (word == "counted"), "nothing else is stored"
+
+
+def test_not_acknowledged_if_it_cannot_be_stored() -> None:
+    store, seen = open_store("sqlite://", threaded=False), Seen()
+    ingest = ingest_on(store, seen)
+    store.close()
+    with pytest.raises(Exception, match="closed"):
+        ingest.take([beat(1, 0)])
+    assert seen.masks(3) == {}, "neither acknowledged nor counted"
+
+
+# ---------------------------------------------------------------------- heads
+
+
+def test_head_log_knows_what_was_head_until_when() -> None:
+    chain = [BlockRef(i, bytes([i]) * 32, 100 + i) for i in range(6)]
+    state = {"head": chain[2], "now": 102.0}
+    log = HeadLog(
+        lambda: state["head"],  # type: ignore[arg-type, return-value]
+        lambda number: chain[number] if number < 6 else None,
+        lambda: state["now"],  # type: ignore[arg-type, return-value]
+        1_000,
+    )
+    assert log.last_head_at(2, chain[2].hash) == 102.0
+    state["now"] = 150.0
+    assert log.last_head_at(2, chain[2].hash) == 150.0, "still head"
+    state["head"] = chain[5]
+    assert log.last_head_at(5, chain[5].hash) == 150.0
+    assert log.last_head_at(2, chain[2].hash) == 150.0, "until we saw another"
+    assert log.last_head_at(3, chain[3].hash) == 104.0, "never polled, but head until block 4 came"
+    assert log.last_head_at(3, b"x" * 32) is None, "another fork, never seen"
+    assert log.last_head_at(7, b"x" * 32) is None, "not there yet"
+    state["head"] = BlockRef(5, b"y" * 32, 105)
+    assert log.last_head_at(5, b"y" * 32) == 150.0
+    assert log.last_head_at(5, chain[5].hash) == 150.0, "a reorged head counts"
+
+
+# ---------------------------------------------------------------------- exchange
+
+
+class World:
+    """An exchange of seat 0 at a settable time."""
+
+    def __init__(self) -> None:
+        self.now = END + 40.0
+        self.store = open_store("sqlite://", threaded=False)
+        self.exchange = self.make()
+
+    def make(self) -> Exchange:
+        def lookup(epoch: int) -> Committee | None:
+            return COMMITTEE if epoch in (8, 9) else None
+
+        return Exchange(SEATS[0].address, self.store, DOMAIN, lambda: self.now, lookup, lookup, lambda e: END, 5)
+
+
+def observation(seat: int, price: int = 5, epoch: int = 8, by: int | None = None, body: bytes | None = None) -> ObsBody:
+    content = Body((1, 2, 3)).encode() if body is None else body
+    message = SignedObservation(1, epoch, seat, keccak(content), price)
+    signature = SEATS[seat if by is None else by].sign_digest(message.digest(DOMAIN))
+    return ObsBody(SignedObs(1, epoch, seat, keccak(content), price, signature), content)
+
+
+def test_observation_with_and_without_body() -> None:
+    world = World()
+    whole = observation(2)
+    world.exchange.take_observation(ObsBody(whole.signed, b""))
+    assert world.exchange.held(8) == {}, "a signature alone is not held"
+    world.now += 10
+    world.exchange.take_observation(whole)
+    assert world.exchange.held(8)[2].held_at == END + 50
+    world.now += 10
+    world.exchange.take_observation(whole)
+    assert world.exchange.held(8)[2].held_at == END + 50, "idempotent"
+    again = world.make()
+    again.restore({})
+    assert again.held(8) == world.exchange.held(8), "survives a restart"
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "code"),
+    [
+        (observation(2, by=3), 403, "H6113"),
+        (observation(2, epoch=7), 409, "H6116"),
+        (observation(2, price=0), 400, "H6105"),
+        (ObsBody(observation(2).signed, b"other body"), 400, "H6114"),
+        (ObsBody(msgspec.structs.replace(observation(2).signed, seat=9), b""), 403, "H6117"),
+        (ObsBody(msgspec.structs.replace(observation(2).signed, generation=2), b""), 403, "H6111"),
+        (ObsBody(msgspec.structs.replace(observation(2).signed, signature=bytes(65)), b""), 401, "H6110"),
+        (ObsBody(msgspec.structs.replace(observation(2).signed, price=6), b""), 403, "H6113"),
+    ],
+)
+def test_observation_is_refused(given: ObsBody, status: int, code: str) -> None:
+    world = World()
+    with pytest.raises(Refused) as caught:
+        world.exchange.take_observation(given)
+    assert (caught.value.status, caught.value.code) == (status, code)
+    assert world.exchange.held(8) == {}
+
+
+def test_observation_before_the_end_of_its_epoch_is_refused() -> None:
+    world = World()
+    world.now = END - 6
+    with pytest.raises(Refused) as caught:
+        world.exchange.take_observation(observation(2))
+    assert caught.value.code == "H6112"
+
+
+def test_second_observation_of_a_seat_is_kept_as_evidence() -> None:
+    world = World()
+    world.exchange.take_observation(observation(2, price=5))
+    world.now += 1
+    world.exchange.take_observation(observation(2, price=6))
+    assert world.exchange.held(8)[2].signed.price == 5, "the first one counts"
+    with world.store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(AttesterEquivocation)).scalar() == 1
+
+
+def test_somebody_with_our_key_is_noticed() -> None:
+    world = World()
+    world.exchange.take_observation(observation(0))
+    assert world.exchange.impostor
+
+
+def test_own_observation_that_comes_back_is_none() -> None:
+    world = World()
+    own = observation(0)
+    world.exchange.adopt_own(own.signed, own.body, world.now)
+    world.exchange.take_observation(own)
+    assert not world.exchange.impostor
+
+
+def test_interrupted_draft_is_signed_as_it_was() -> None:
+    world = World()
+    unsigned = msgspec.structs.replace(observation(0).signed, signature=bytes(65))
+    world.exchange.draft(unsigned, observation(0).body)
+    again = world.make()
+    again.restore({})
+    assert again.drafted(8) == (observation(0).body, 5)
+    assert again.held(8) == {}, "a draft is not an observation"
+
+
+def proposal(seat: int = 0, by: int | None = None, view: int = 0) -> Proposal:
+    digest = keccak(b"report")
+    signature = compact(SEATS[seat if by is None else by].sign_digest(digest))
+    return Proposal(0, 8, 8, view, [observation(1).signed], digest, seat, signature)
+
+
+def test_proposal_of_the_leader_counts_as_its_signature() -> None:
+    world = World()
+    world.exchange.take_proposal(proposal())
+    assert list(world.exchange.proposals(8)) == [0]
+    assert list(world.exchange.signatures(8, keccak(b"report"))) == [0]
+    again = world.make()
+    again.restore({})
+    assert again.proposals(8) == world.exchange.proposals(8)
+    assert again.signatures(8, keccak(b"report")) == world.exchange.signatures(8, keccak(b"report"))
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [(proposal(by=1), "H6113"), (proposal(seat=1), "H6115"), (proposal(seat=0, view=1), "H6115")]
+)
+def test_proposal_is_refused(given: Proposal, code: str) -> None:
+    with pytest.raises(Refused) as caught:
+        World().exchange.take_proposal(given)
+    assert caught.value.code == code
+
+
+def test_one_signature_a_seat_and_view() -> None:
+    world = World()
+    one, two = keccak(b"one"), keccak(b"two")
+    for digest in (one, two):
+        signature = compact(SEATS[3].sign_digest(digest))
+        world.exchange.take_signature(SeatSignature(0, 8, 0, digest, 3, signature))
+    assert list(world.exchange.signatures(8, one)) == [3] and world.exchange.signatures(8, two) == {}
+    with pytest.raises(Refused):
+        world.exchange.take_signature(SeatSignature(0, 8, 0, two, 2, compact(SEATS[3].sign_digest(two))))
+
+
+# ---------------------------------------------------------------------- prices
+
+
+@pytest.mark.parametrize(
+    ("text", "price"), [("0.5", 5 * 10**11), (1, 10**12), ("1e-12", 1), ("9223372.036854775807", 2**63 - 1)]
+)
+def test_price_has_twelve_decimals(text: object, price: int) -> None:
+    assert parse_price(text, "x") == price
+
+
+@pytest.mark.parametrize("text", ["", None, "abc", 0, "-1", "1e-13", "nan", "inf", "1e99", True, [], {}])
+def test_no_price(text: object) -> None:
+    with pytest.raises(PriceUnavailable):
+        parse_price(text, "x")
+
+
+class Silent:
+    """A source that never answers."""
+
+    name = "silent"
+
+    def fetch(self, now: int) -> int:
+        raise PriceUnavailable("H6301", "silent: nothing")
+
+
+def test_median_of_what_answers() -> None:
+    quote = median_price([Fixed(10, "a"), Fixed(10_000, "liar"), Silent(), Fixed(12, "b")], 0)
+    assert quote.price == 12 and quote.failed == {"silent": "silent: nothing"}
+    assert median_price([Fixed(10, "a"), Fixed(14, "b")], 0).price == 10, "the lower of the middle two"
+    with pytest.raises(PriceUnavailable) as caught:
+        median_price([Silent()], 0)
+    assert caught.value.code == "H6301"
+
+
+def test_csv_source_takes_the_newest_row(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("time,usd\n100,0.5\n200,0.25\n")
+    source = CsvSource(path)
+    assert [source.fetch(t) for t in (100, 199, 200, 10**9)] == [5 * 10**11, 5 * 10**11, 25 * 10**10, 25 * 10**10]
+    assert CsvSource(path, shift=150).fetch(50) == 25 * 10**10
+    with pytest.raises(PriceUnavailable):
+        source.fetch(99)
+    dated = tmp_path / "dated.csv"
+    dated.write_text("date,usd\n1970-01-02,0.5\n")
+    assert CsvSource(dated).fetch(86_400) == 5 * 10**11
+
+
+@pytest.mark.parametrize("text", ["", "time,usd\n", "time,usd\n1,x\n", "time,usd\n5,1\n4,1\n", "a,b\n1,2\n"])
+def test_csv_source_says_which_row_is_wrong(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(text)
+    with pytest.raises(PriceUnavailable, match=r"prices\.csv"):
+        CsvSource(path)
+
+
+@pytest.mark.parametrize(
+    ("body", "price"),
+    [
+        (b'{"data":[{"usd":0.123456789012}]}', 123456789012),
+        (b'{"data":[]}', None),
+        (b"<html>", None),
+        (b'{"data":[{"usd":null}]}', None),
+        (b'{"data":[{"usd":NaN}]}', None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_http_source(body: bytes, price: int | None) -> None:
+    http = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200, content=body)))
+    source = HttpSource("http://prices/x", "data.0.usd", http)
+    if price is None:
+        with pytest.raises(PriceUnavailable):
+            source.fetch(0)
+    else:
+        assert source.fetch(0) == price
+
+
+def test_http_source_that_fails() -> None:
+    http = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(500)))
+    with pytest.raises(PriceUnavailable):
+        HttpSource("http://prices/x", "usd", http).fetch(0)
+
+
+def test_fixed_price_only_where_the_record_says_local() -> None:
+    http = httpx.Client()
+    assert build_sources([{"kind": "fixed", "usd": "0.5"}], True, http)[0].fetch(0) == 5 * 10**11
+    with pytest.raises(PriceUnavailable) as caught:
+        build_sources([{"kind": "fixed", "usd": "0.5"}], False, http)
+    assert caught.value.code == "H1501"
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        [],
+        [{"kind": "oracle"}],
+        [{"kind": "fixed"}],
+        [{"kind": "fixed", "usd": "1", "x": 1}],
+        [{"kind": "http", "url": "http://x"}],
+        [{"kind": "csv", "path": "/nowhere.csv"}],
+        [{"kind": "fixed", "usd": "1", "name": "a"}, {"kind": "fixed", "usd": "2", "name": "a"}],
+    ],
+)
+def test_source_settings_are_checked(specs: list[dict[str, object]]) -> None:
+    with pytest.raises(PriceUnavailable) as caught:
+        build_sources(specs, True, httpx.Client())
+    assert caught.value.code == "H1501"
+
+
+def test_sign_log_table_has_the_unique_place() -> None:
+    names = {tuple(c.name for c in u.columns) for u in SignLog.__table__.constraints if hasattr(u, "columns")}  # type: ignore[attr-defined]
+    assert ("scope", "kind", "epoch", "view") in names

@@ -1,0 +1,381 @@
+"""Whole networks on virtual time: reports, dark nodes, dead and silent attesters, late beats, money."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+
+from keepers.protocol.counters import Leaf
+from keepers.protocol.errors import HearthError
+from keepers.protocol.leases import Reason
+from keepers.roles.attester.prices import PriceUnavailable
+from keepers.roles.attester.role import Attester
+from keepers.roles.attester.tables import SignLog
+from keepers.roles.settler.decide import Policy
+from keepers.runtime.role import Fatal
+from keepers.simulate.registry import Status
+from keepers.store.migrations import open_store
+from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode
+from keepers.wire.routing import Request, Router
+from tests.keepers.roles.town import OWNER, PRICE, Town, number
+
+
+def test_quiet_network_reports_every_epoch_without_records() -> None:
+    town = Town()
+    town.run_epochs(6)
+    assert town.world.hub.last_epoch == 6
+    assert town.outcomes("report") == ["ok"] * 6, "one transaction an epoch, none in vain"
+    first, *rest = [event for event in town.chain.log if event.name == "Report"]
+    # the nodes count from epoch 1 on and were up: silence is free
+    assert all(event["data"] == b"" for event in rest)
+    assert first["facts"] & 0xFFFFFF == 3
+    assert town.world.hub.price_word.spot == PRICE
+
+
+def test_nodes_become_active_when_their_first_report_is_usable() -> None:
+    town = Town()
+    town.run_epochs(3)
+    assert {town.world.registry.nodes[i].status for i in range(3)} == {Status.ACTIVE}
+    assert set(town.outcomes("activate")) == {"ok"}
+
+
+def test_dark_node_is_recorded_and_only_it() -> None:
+    town = Town()
+    town.run_epochs(3)
+    epoch = town.calendar.epoch(town.clock.now())
+    town.run(town.calendar.slot_start(epoch, 4) - 1)
+    town.agent.beater.muted.add(1)
+    town.run(town.calendar.slot_start(epoch, 7) - 1)
+    town.agent.beater.muted.clear()
+    town.run_epochs(2)
+    assert town.world.hub.last_epoch >= epoch
+    leaf = [town.chain.attestations.leaf(i, epoch) for i in range(3)]
+    assert leaf[0] == leaf[2] == 0
+    assert leaf[1] & 0xFFF == 0b0000_0111_0000
+    reports = [event for event in town.chain.log if event.name == "Report"]
+    assert sum(len(event["data"]) // 5 for event in reports) == 1, "one record of five bytes, the rest is silence"
+
+
+def test_one_dead_attester_changes_nothing() -> None:
+    town = Town()
+    town.kill(2)
+    town.run_epochs(6)
+    assert town.world.hub.last_epoch == 6
+    # seat 2 leads view 0 of epochs 2 and 6: there the next leader proposes
+    for event in town.chain.log:
+        if event.name == "Report":
+            assert event["who"] == 0b1011
+            view = event["facts"] >> 40 & 0xFFFF
+            assert view == (1 if (event["epoch"]) % 4 == 2 else 0)
+
+
+def test_two_dead_attesters_of_four_stop_the_reports() -> None:
+    town = Town()
+    town.run_epochs(2)
+    for seat in (0, 1):
+        town.kill(seat)
+    town.run_epochs(3)
+    assert town.world.hub.last_epoch == 2, "a quorum is three"
+
+
+def test_silent_network_is_voided_once_attesters_are_back() -> None:
+    town = Town()
+    town.run_epochs(2)
+    asleep = [attester.cycle for attester in town.attesters]
+    for attester in town.attesters:
+        attester.cycle = lambda trigger: "asleep"  # type: ignore[method-assign]
+    town.run_epochs(3)
+    assert town.world.hub.last_epoch == 2
+    for attester, cycle in zip(town.attesters, asleep, strict=True):
+        attester.cycle = cycle  # type: ignore[method-assign]
+        attester._started = town.clock.precise()
+        attester.seen._masks.clear()
+    town.run_epochs(3)
+    voided = [event for event in town.chain.log if event.name == "Voided"]
+    assert voided and voided[0]["first"] == 3
+    assert town.world.hub.last_epoch >= 5
+    assert town.world.hub.header.void_epochs >= 2
+
+
+def test_silent_leader_costs_a_view() -> None:
+    town = Town()
+    town.run_epochs(1)
+    mute = town.attesters[2]
+    mute._propose = lambda step: None  # type: ignore[method-assign]
+    town.run_epochs(2)
+    report = next(e for e in town.chain.log if e.name == "Report" and e["epoch"] == 2)
+    assert report["facts"] >> 40 & 0xFFFF == 1, "epoch 2 is led by seat 2, then by seat 3"
+    assert report["who"].bit_count() == 3
+
+
+def test_late_heartbeat_counts_within_its_window_only() -> None:
+    town = Town()
+    town.run_epochs(2)
+    epoch = town.calendar.epoch(town.clock.now())
+    seats = {f"seat-{i}" for i in range(4)}
+    # slot 3: nobody can be reached until 20 s after its end, within the allowance of 30 s
+    town.run(town.calendar.slot_start(epoch, 3) - 1)
+    town.transport.down |= seats
+    town.run(town.calendar.slot_start(epoch, 4) + 19)
+    town.transport.down -= seats
+    # slot 6: nobody can be reached until 100 s after its end
+    town.run(town.calendar.slot_start(epoch, 6) - 1)
+    town.transport.down |= seats
+    town.run(town.calendar.slot_start(epoch, 7) + 100)
+    town.transport.down -= seats
+    town.run_epochs(2)
+    for node in range(3):
+        mask = town.chain.attestations.leaf(node, epoch) & 0xFFF
+        assert mask == 1 << 6, "slot 3 arrived late but in time, slot 6 too late, slot 7 by repetition"
+
+
+def test_lease_is_paid_for_attested_seconds_and_redeemed() -> None:
+    town = Town()
+    town.run_epochs(3)
+    epoch = town.calendar.epoch(town.clock.now())
+    town.run(town.calendar.slot_start(epoch, 1))
+    before = town.clock.now()
+    lease = town.rent(0, 20_000)
+    town.run(town.calendar.slot_start(epoch, 6) - 1)
+    town.agent.beater.muted.add(0)
+    town.run(town.calendar.slot_start(epoch, 8) - 1)
+    town.agent.beater.muted.clear()
+    town.run(town.calendar.slot_start(epoch, 10))
+    town.stop(lease)
+    length = town.clock.now() - before
+    town.run_epochs(14)
+    terms = town.world.escrow.leases[lease]
+    assert terms is not None and terms.finished and terms.reason == Reason.RENTER_CLOSED
+    attested = length - 2 * town.calendar.slot
+    assert town.world.escrow.moneys[lease].settled == attested
+    settled = [event for event in town.chain.log if event.name == "Settled"]
+    paid = attested * 10**14
+    assert sum(event["credits"] for event in settled) == paid
+    assert sum(event["bounty"] for event in settled) == paid // 100, "the settler's one percent"
+    redeemed = [event for event in town.chain.log if event.name == "Redeemed"]
+    assert sum(event["credits"] for event in redeemed) == paid, "provider and settler, everything"
+    assert all(balance.credits == 0 for balance in town.world.escrow.tallies.values())
+    assert set(town.outcomes("redeem")) == {"ok"}
+    assert set(town.outcomes("settle_first")) | set(town.outcomes("finish")) == {"ok"}
+
+
+def test_lapsed_leases_of_one_epoch_are_settled_together() -> None:
+    town = Town(nodes=4)
+    town.run_epochs(3)
+    leases = [town.rent(node, 3_000) for node in (3, 0, 2)] + [town.rent(0, 2_500)]
+    town.run_epochs(8)
+    for lease in leases:
+        terms = town.world.escrow.leases[lease]
+        assert terms is not None and terms.finished and terms.reason == Reason.TERM
+        assert town.world.escrow.moneys[lease].settled in (3_000, 2_500)
+    assert "revert" not in town.outcomes("finish")
+
+
+@pytest.mark.parametrize("depth", [0, 14])
+def test_running_lease_is_settled_every_period_in_a_batch(depth: int) -> None:
+    """Also where the final block, from which the settler reads, lies an epoch behind what it has sent."""
+    town = Town(depth=depth)
+    town.run_epochs(3)
+    leases = [town.rent(node, 80_000) for node in (0, 1, 2)]
+    town.run_epochs(13)
+    many = town.outcomes("settle_many")
+    assert many and set(many) == {"ok"}
+    for lease in leases:
+        assert town.world.escrow.moneys[lease].settled >= 8 * 3_600
+    bounties = [event["bounty"] for event in town.chain.log if event.name == "Settled"]
+    assert all(bounties), "only settlements that pay a bounty are made"
+
+
+def test_dark_lease_is_stopped_for_the_host() -> None:
+    town = Town(dark_limit=1_200)
+    town.run_epochs(3)
+    lease = town.rent(1, 80_000)
+    town.agent.beater.muted.add(1)
+    town.run_epochs(4)
+    terms = town.world.escrow.leases[lease]
+    assert terms is not None and terms.reason == Reason.HOST_DOWN
+    assert town.outcomes("stop_dark") == ["ok"]
+
+
+@pytest.mark.parametrize("jail", [True, False])
+def test_jail_can_be_switched_off(jail: bool) -> None:
+    # four equal providers stay up, so that one in the dark is a fault and no correlated outage
+    town = Town(nodes=6, policy=Policy(jail=jail))
+    town.run_epochs(3)
+    town.agent.beater.muted.add(1)
+    town.run_epochs(16)
+    expected = Status.JAILED if jail else Status.ACTIVE
+    assert town.world.registry.nodes[1].status == expected
+    assert bool(town.outcomes("jail")) == jail
+    assert town.world.registry.nodes[0].status == Status.ACTIVE
+
+
+def test_reports_go_on_after_a_committee_change() -> None:
+    town = Town()
+    town.run_epochs(3)
+    seats = [number(seat) for seat in town.seat_keys[:3]] + [0xDEAD]
+    start = town.calendar.epoch(town.clock.now()) + 2
+    town.world.warp(town.clock.now())
+    town.world.call("hub", "set_committee", start, seats, [""] * 4, sender=OWNER)
+    town.chain.mine(town.clock.now())
+    town.run_epochs(5)
+    last = [event for event in town.chain.log if event.name == "Report"][-1]
+    assert last["epoch"] > start and last["who"] == 0b0111
+
+
+def test_attesters_restarted_at_every_stage_sign_one_digest_a_view() -> None:
+    town = Town()
+    town.run_epochs(2)
+    for epoch in (3, 4, 5):
+        end = town.calendar.end(epoch)
+        for offset in (31, 46, 76, 91, 101, 111):
+            town.run(end + offset)
+            town.restart((epoch + offset) % 4)
+            town.restart(epoch % 4)
+        town.run(end + 200)
+    town.ended = 5
+    assert town.world.hub.last_epoch == 5
+    with town.kept.read() as connection:
+        places = connection.execute(
+            select(func.count()).select_from(SignLog).group_by(SignLog.scope, SignLog.kind, SignLog.epoch, SignLog.view)
+        ).all()
+    assert places and all(count == 1 for (count,) in places)
+    reports = [event for event in town.chain.log if event.name == "Report"]
+    assert [event["facts"] >> 40 & 0xFFFF for event in reports[2:]] == [0, 0, 0], "no view was lost either"
+
+
+def test_agent_restarted_within_a_slot_loses_nothing() -> None:
+    town = Town()
+    town.run_epochs(2)
+    epoch = town.calendar.epoch(town.clock.now())
+    seats = {f"seat-{i}" for i in range(4)}
+    town.run(town.calendar.slot_start(epoch, 5) - 1)
+    town.transport.down |= seats
+    town.run(town.calendar.slot_start(epoch, 5) + 2)
+    town.restart_agent()
+    town.transport.down -= seats
+    town.run_epochs(2)
+    assert all(town.chain.attestations.leaf(node, epoch) == 0 for node in range(3))
+
+
+def test_seat_with_a_lost_sign_log_does_not_start() -> None:
+    town = Town()
+    town.run_epochs(3)
+    again = Attester(town.seat_keys[0], town.prices)
+    context = town.app.context
+    context.store = open_store("sqlite://", threaded=False)
+    again.mount(context)
+    with pytest.raises(Fatal) as caught:
+        again.start()
+    assert caught.value.error.code == "H6401" and caught.value.exit_code == 6
+
+
+def test_seat_that_is_used_elsewhere_stops() -> None:
+    town = Town()
+    town.run_epochs(2)
+    town.attesters[0].exchange.impostor = True
+    with pytest.raises(Fatal) as caught:
+        town.run_epochs(1)
+    assert caught.value.error.code == "H6403"
+
+
+def test_fixed_price_is_refused_on_a_public_network() -> None:
+    town = Town()
+    context = town.app.context
+    context.deployment = context.deployment.model_copy(update={"local": False})
+    with pytest.raises(HearthError) as caught:
+        Attester(town.seat_keys[0], town.prices).mount(context)
+    assert caught.value.code == "H1501"
+
+
+def test_attester_without_a_price_signs_nothing_and_the_others_go_on() -> None:
+    town = Town()
+    town.attesters[1].prices = (Silent(),)
+    town.run_epochs(3)
+    assert town.world.hub.last_epoch == 3
+    assert 1 not in town.attesters[0].exchange.held(3), "no price, no observation"
+
+
+def test_settler_started_anew_repeats_nothing() -> None:
+    town = Town()
+    town.run_epochs(3)
+    lease = town.rent(0, 3_000)
+    town.run_epochs(2)
+    town.restart_settler()
+    town.run_epochs(6)
+    town.restart_settler()
+    town.run_epochs(1)
+    terms = town.world.escrow.leases[lease]
+    assert terms is not None and terms.finished
+    for function in ("settle_first", "finish", "redeem", "stop"):
+        assert set(town.outcomes(function)) == {"ok"}, function
+
+
+def test_every_write_of_an_attester_needs_a_signature() -> None:
+    town = Town()
+    town.run_epochs(2)
+    at = (1, 3, 0, b"b" * 32, 5, bytes(65))
+    unsigned = SignedObs(*at)
+    bodies = {
+        "/v1/heartbeats": encode(Beat(0, 3, 0, 1, b"b" * 32, b"t" * 32, b"\x01" * 64 + b"\x1b")),
+        "/v1/observations": encode(ObsBody(unsigned, b"")),
+        "/v1/proposals": encode(Proposal(0, 3, 3, 0, [], b"d" * 32, 3, bytes(64))),
+        "/v1/signatures": encode(SeatSignature(0, 3, 0, b"d" * 32, 1, bytes(64))),
+    }
+    town.run(town.calendar.end(3) + 5)
+    router = Router(town.attesters[0].routes())
+    writes = [route for route in router.routes if route.method != "GET"]
+    assert {route.path for route in writes} == set(bodies)
+    for route in writes:
+        for body in (b"", b"{}", b"null", bodies[route.path]):
+            status = router.dispatch(Request(route.method, route.path, body)).status
+            assert status in (400, 401, 403), (route.path, body, status)
+    reads = [
+        route.path.replace("{epoch}", "2").replace("{node}", "0") for route in router.routes if route.method == "GET"
+    ]
+    assert all(router.dispatch(Request("GET", path)).status == 200 for path in reads)
+    assert router.dispatch(Request("GET", "/v1/nodes/1e3")).status == 400
+
+
+def test_snapshot_built_anew_is_the_one_that_was_carried_forward() -> None:
+    town = Town(nodes=4)
+    town.run_epochs(3)
+    w, boss = town.world, number(town.operators[2])
+    w.warp(town.clock.now())
+    w.call("pool", "stake_own", 2, 10**13, sender=boss)
+    w.call("pool", "unstake_own", 0, 10**12, sender=number(town.operators[0]))
+    w.call("registry", "retire_node", 3, sender=number(town.operators[3]))
+    town.chain.mine(town.clock.now())
+    town.run_epochs(2)
+    epoch = town.calendar.epoch(town.clock.now())
+    town.restart(1)
+    head = town.chain.head()
+    old, new = (town.attesters[seat].snapshots.of(epoch, head) for seat in (0, 1))
+    assert old is not None and new is not None
+    assert (old.nodes, old.keys, old.weights) == (new.nodes, new.keys, new.weights)
+    assert old.nodes[3].retired and set(old.weights) == {0, 1, 2, 3} and old.weights[2] > 0
+
+
+def test_correlated_outage_is_nobodys_fault() -> None:
+    town = Town(nodes=6)
+    town.run_epochs(3)
+    town.restart(3)
+    epoch = town.calendar.epoch(town.clock.now())
+    town.run(town.calendar.slot_start(epoch, 5) - 1)
+    town.agent.beater.muted |= {0, 1, 2, 3}
+    town.run(town.calendar.slot_start(epoch, 6) - 1)
+    town.agent.beater.muted.clear()
+    town.run_epochs(2)
+    report = town.chain.attestations.report(epoch)
+    assert report.header.indet == 1 << 5 and report.who.bit_count() == 3
+    leaf = Leaf.unpack(town.chain.attestations.leaf(0, epoch))
+    assert (leaf.down, leaf.fault) == (1, 0), "unpaid, not blamed"
+
+
+class Silent:
+    """A price source that never answers."""
+
+    name = "silent"
+
+    def fetch(self, now: int) -> int:
+        raise PriceUnavailable("H6301", "silent: nothing")

@@ -1,0 +1,78 @@
+"""Bodies that are refused, and what those that pass mean."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from keepers.wire.codec import MAX_BATCH, Beat, Decoder, ObsBody, Proposal, decode_beats, encode
+from keepers.wire.routing import Refused
+
+BEAT = Beat(7, 3, 11, 42, b"b" * 32, b"t" * 32, b"s" * 65)
+
+
+def raw(**changes: Any) -> bytes:
+    """A beat's JSON with fields replaced by name."""
+    names = list(Beat.__struct_fields__)
+    fields = json.loads(encode(BEAT))
+    for name, value in changes.items():
+        fields[names.index(name)] = value
+    return json.dumps(fields).encode()
+
+
+def test_round_trip_of_one_and_of_many() -> None:
+    assert decode_beats(encode(BEAT)) == [BEAT]
+    assert decode_beats(encode([BEAT] * 3)) == [BEAT] * 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"{}",
+        b'{"node":1}',
+        b"[[]]",
+        b"[]",
+        raw(node=True),
+        raw(node=-1),
+        raw(node=1 << 24),
+        raw(slot=12),
+        raw(slot=1.0),
+        raw(epoch=2**63),
+        raw(epoch="3"),
+        raw(number=None),
+        raw(block="AAAA"),
+        raw(block="not base64!"),
+        raw(signature=""),
+        encode(BEAT)[:-1],
+        encode(BEAT) + b"x",
+        encode(BEAT).replace(b"42", b"NaN"),
+        encode(BEAT).replace(b"42", b"1e400"),
+        encode(BEAT)[:-1] + b",1]",
+        b"[" * 100_000,
+        b"[[" * 50_000,
+        b'{"a":' * 100_000,
+        b"\xff\xfe" + encode(BEAT),
+        encode([BEAT] * (MAX_BATCH + 1)),
+    ],
+    ids=range(27),
+)
+def test_refused_with_400(body: bytes) -> None:
+    with pytest.raises(Refused) as caught:
+        decode_beats(body)
+    assert (caught.value.status, caught.value.code) == (400, "H6105")
+
+
+def test_refusal_does_not_repeat_the_body() -> None:
+    with pytest.raises(Refused) as caught:
+        decode_beats(raw(epoch="<script>alert(1)</script>"))
+    assert "script" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [ObsBody, Proposal])
+def test_every_body_is_an_array_so_no_key_can_come_twice(kind: type) -> None:
+    with pytest.raises(Refused):
+        Decoder(kind)(b'{"epoch":1,"epoch":2}')

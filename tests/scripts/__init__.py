@@ -1,0 +1,1 @@
+"""Deploy scripts and tools without a public chain: profiles, plans, journals, linter, snapshots."""

@@ -1,0 +1,67 @@
+"""Scripts with wrong input: a coded message, the right exit code, no traceback, nothing sent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from scripts import check, deploy, seed_local
+from scripts._deployment import default_record, start_or_resume
+from scripts._errors import DeployError
+from scripts._journal import Journal
+from scripts._profile import load_profile
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "code", "exit_code"),
+    [
+        (deploy.cli, [], "H7101", 2),
+        (deploy.cli, ["--profile", "local"], "H7116", 2),
+        (deploy.cli, ["--profile", "nowhere", "--dry-run"], "H7101", 2),
+        (check.cli, ["--record", "x.json"], "H7116", 2),
+        (check.cli, ["--record", "no-such.json", "--network", "http://127.0.0.1:1"], "H7114", 2),
+        (seed_local.cli, ["--record", "no-such.json"], "H7116", 2),
+        (seed_local.cli, ["--record", "no-such.json", "--network", "http://127.0.0.1:1"], "H7114", 2),
+    ],
+)
+def test_command__wrong_input__names_it(command, arguments: list[str], code: str, exit_code: int) -> None:
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == exit_code
+    assert f"error[{code}]" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_check__record_without_a_contract__says_which(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps({"schema": "hearth.deployment/1", "chain_id": 1}))
+    result = CliRunner().invoke(check.cli, ["--record", str(path), "--network", "http://127.0.0.1:1"])
+    assert result.exit_code == 2
+    assert "H7114" in result.output
+
+
+@pytest.mark.parametrize(
+    ("values", "word"), [(["x"], "A=B"), (["=1"], "A=B"), (["0x12=1"], "address"), (["0x" + "1" * 40 + "=ten"], "ten")]
+)
+def test_seed__tokens_that_cannot_be_read__are_named(values: list[str], word: str) -> None:
+    with pytest.raises(DeployError, match=word):
+        for who, amount in seed_local.pairs(tuple(values), "tokens"):
+            seed_local.address(who)
+            seed_local.wei(amount)
+
+
+def test_resume__without_a_journal__says_so(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "none.jsonl")
+    with pytest.raises(DeployError, match=r"nothing to resume"):
+        start_or_resume(load_profile("local"), {}, None, "0x", True, journal, None, True, None)  # type: ignore[arg-type]
+
+
+def test_default_record__public__is_shipped_and_local_is_not() -> None:
+    assert default_record(load_profile("default"), "arbitrum:sepolia:node").parts[-3:] == (
+        "keepers",
+        "deployments",
+        "arbitrum-sepolia.json",
+    )
+    assert "build" in default_record(load_profile("local"), "http://127.0.0.1:1").parts

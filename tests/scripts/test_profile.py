@@ -1,0 +1,113 @@
+"""Profiles: what is shipped holds its rules; what is wrong is named, all of it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts._errors import DeployError
+from scripts._profile import Profile, broken_rules, committee_size, load_profile, rules
+
+
+@pytest.mark.parametrize("name", ["default", "local", "replay"])
+def test_load_profile__shipped__breaks_no_rule(name: str) -> None:
+    profile = load_profile(name)
+    assert broken_rules(profile) == []
+    assert len(list(rules(profile))) > 15
+
+
+def test_load_profile__default__has_the_protocol_s_lengths() -> None:
+    p = load_profile("default")
+    assert (p.calendar.slot_s, p.calendar.epoch_s, p.calendar.period_s) == (300, 3_600, 86_400)
+    assert (p.lengths.dispute_epochs, p.lengths.grace_epochs, p.max_age_s) == (24, 24, 7_200)
+    assert (p.lengths.abandon_s, p.lengths.claim_s, p.lengths.unbonding_s) == (7 * 86_400, 3 * 86_400, 14 * 86_400)
+    assert (p.engine.bounty_bps, p.engine.fee_bps, p.engine.spread_bps) == (100, 400, 25)
+    assert not p.network.local
+    assert not p.network.open
+
+
+def test_load_profile__local__is_compressed_and_for_one_chain_only() -> None:
+    p = load_profile("local")
+    assert (p.calendar.epoch_s, p.calendar.period_s, p.lengths.dispute_epochs) == (12, 24, 1)
+    assert p.network.chain_ids == [31_337]
+    assert (p.finality.kind, p.finality.value) == ("depth", 2)
+    assert p.classes == load_profile("default").classes  # what it does not say is the default's
+
+
+def test_load_profile__replay__pays_without_conditions() -> None:
+    sheet = load_profile("replay").sheets[0]
+    assert (sheet.min_seconds, sheet.dark_limit_s) == (0, 2**32 - 1)
+
+
+def test_load_profile__unknown_name__lists_the_known(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match=r"default, local, replay") as refused:
+        load_profile("akesh")
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('extends = "default"\n[price]\nfirst_usd = 0.5\nbound_bps = 10', "a float is not exact"),
+        ('extends = "default"\n[price]\nfirst_usd = "0.0000000000001"\nbound_bps = 10', "more than 12 decimals"),
+        ('extends = "default"\n[price]\nfirst_usd = "-1"\nbound_bps = 10', "negative"),
+        ('extends = "default"\n[price]\nfirst_usd = "one"\nbound_bps = 10', "not a number"),
+        ('extends = "default"\n[engine]\nfee_pbs = 1', "engine.fee_pbs"),
+        ('extends = "default"\n[token]\nholder = "0x12"', "token.holder"),
+        ('about = "x"', "network"),
+        ('extends = "nothing"', "no profile 'nothing'"),
+        ("extends = 3", "no circle"),
+        ("[[", "TOML"),
+        ('extends = "default"\nname = "x"', "name"),
+    ],
+)
+def test_load_profile__wrong_file__says_what(tmp_path: Path, text: str, word: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(DeployError, match=r"H7101") as refused:
+        load_profile(str(path))
+    assert word in str(refused.value)
+
+
+def changed(section: str, **values: Any) -> Profile:
+    p = load_profile("default")
+    return p.model_copy(update={section: getattr(p, section).model_copy(update=values)})
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "word"),
+    [
+        ("engine", {"peg_bps": 9_901}, "peg"),
+        ("engine", {"cap_bps": 10_001}, "CAP"),
+        ("engine", {"bounty_bps": 101}, "bounty"),
+        ("engine", {"fee_bps": 901}, "bounty + fee"),
+        ("engine", {"attesters_bps": 3_001}, "attesters"),
+        ("engine", {"builders_bps": 2_001}, "builders"),
+        ("price", {"first_usd": 0}, "price and stake price"),
+        ("price", {"bound_bps": 0}, "price bound"),
+        ("token", {"supply_tokens": 10**28 + 1}, "supply"),
+        ("lengths", {"unbonding_s": 1_209_599}, "unbonding"),
+        ("lengths", {"cooldown_s": 604_799}, "cooldown"),
+        ("lengths", {"abandon_s": 86_400}, "abandon"),
+        ("lengths", {"abandon_s": 2_048 * 3_600}, "leaves the ring"),
+        ("allowances", {"late": 31.0}, "allowances"),
+        ("network", {"open": True}, "local network only"),
+        ("calendar", {"align_s": 301}, "aligned"),
+    ],
+)
+def test_rules__one_parameter_over_its_bound__is_the_only_rule_named(
+    section: str, values: dict[str, Any], word: str
+) -> None:
+    broken = broken_rules(changed(section, **values))
+    assert any(word in text for text in broken), broken
+
+
+def test_committee_size__as_the_protocol_says() -> None:
+    sizes = {n: committee_size(n) for n in (1, 4, 7, 10, 31)}
+    assert sizes == {1: (0, 1), 4: (1, 3), 7: (2, 5), 10: (3, 7), 31: (10, 21)}
+    for n in range(1, 32):
+        f, q = committee_size(n)
+        assert 2 * q - n > f  # two quorums share an honest seat
+        assert q <= n - f  # the honest ones are enough
