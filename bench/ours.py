@@ -269,7 +269,7 @@ def money(ch: Any) -> None:
     def register(i: int) -> int:
         k = key(i)
         prints = [keccak(b"gpu" + i.to_bytes(4, "big"))]
-        message = RegisterNode(first, 0, 1, fingerprints_hash(prints), address(k))
+        message = RegisterNode(first, operators[first].address, 0, 1, fingerprints_hash(prints), address(k))
         sig = vrs(k, message.digest(b.registry_domain))
         return int(b.registry.gas("register_node", first, 0, 1, prints, address(k), sig, frm=operators[first].address))
 

@@ -3,7 +3,7 @@
     python -m bench.rows [--no-peers] [--no-replay]
 
 A row of bench.json: id, value, unit, goal, peer, peer_value, command, note. Gas is exact and repeats; the replay's
-seconds are those of this machine.
+seconds are those of this machine. What could not be measured has value null and a note that says why.
 """
 
 from __future__ import annotations
@@ -11,44 +11,30 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import ours, peers
 from bench.chain import Chain
+from bench.goals import GAS, REPLAY_ID, REPLAY_MOST, SIZE_ID, SIZE_MOST, Goal
 from tools.compile import build as compiled
 
 ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "build" / "bench.json"
 COMMAND = "make bench"
+NO_PEERS = "peers not measured: their harness is not here (set HEARTH_BENCH_PEERS to its folder)"
+NO_DATA = "not measured: the traces are not here (set HEARTH_DATA to the folder of nodes.csv)"
 
-# id -> goal, and the peer's row in the harness (suite, action, peer) that does the most similar work
-GAS: dict[str, tuple[int, tuple[str, str, str] | None]] = {
-    "gas.lease.take": (147_000, ("streaming", "open (known provider)", "Sablier Flow")),
-    "gas.lease.settle": (68_000, ("streaming", "claim (later)", "Sablier Flow")),
-    "gas.lease.settle_bounty": (73_000, ("streaming", "claim (later)", "Sablier Flow")),
-    "gas.lease.settle_anchor": (88_000, ("streaming", "claim (first, provider balance 0)", "Sablier Flow")),
-    "gas.lease.settle_32_near": (20_000, None),
-    "gas.lease.settle_32_far": (37_000, None),
-    "gas.lease.stop": (56_000, ("streaming", "stop only (refund to tenant)", "ApePay")),
-    "gas.lease.finish": (86_000, ("streaming", "close (settle + refund)", "Sablier Flow")),
-    "gas.lease.top_up": (47_000, ("streaming", "top-up", "Sablier Flow")),
-    "gas.lease.pay": (70_000, ("streaming", "top-up", "ApePay")),
-    "gas.credits.buy": (64_000, None),
-    "gas.credits.refund": (61_000, None),
-    "gas.credits.redeem": (76_000, ("merkle", "claim depth 17", "Uniswap")),
-    "gas.credits.redeem_next": (10_000, None),
-    "gas.report.1k_k3": (77_000, ("oracle", "report k=5", "Chainlink OCR2Base")),
-    "gas.node.register": (165_000, ("staking", "register+stake node operator", "The Graph")),
-}
-MAX_RUNTIME = 22_528
-REPLAY_SECONDS = 600
+Row = dict[str, Any]
 
 
-def alone() -> list[dict[str, Any]]:
+def alone() -> list[Row]:
     """Our rows on a chain of our own."""
     chain = Chain()
     try:
@@ -61,38 +47,66 @@ def alone() -> list[dict[str, Any]]:
         chain.stop()
 
 
+def beside_peers(harness: Path | None) -> tuple[list[Row], str]:
+    """(rows of ours, and of the peers where they could be measured; why they were not, or nothing)."""
+    if harness is None:
+        return alone(), NO_PEERS
+    try:
+        return peers.measure(harness), ""
+    except peers.PeersUnavailable as error:
+        return alone(), f"peers not measured: {error}"
+
+
 def row(
-    id_: str, value: float, unit: str, goal: float, peer: str = "", peer_value: float | None = None, note: str = "",
+    id_: str,
+    value: float | None,
+    unit: str,
+    goal: float,
+    peer: str | None = None,
+    peer_value: float | None = None,
+    note: str = "",
     command: str = COMMAND,
-) -> dict[str, Any]:  # fmt: skip
+) -> Row:
     """One row of bench.json."""
     return {
-        "id": id_, "value": value, "unit": unit, "goal": goal, "peer": peer or None, "peer_value": peer_value,
+        "id": id_, "value": value, "unit": unit, "goal": goal, "peer": peer, "peer_value": peer_value,
         "command": command, "note": note,
     }  # fmt: skip
 
 
-def gas_rows(measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def gas_rows(measured: Sequence[Row]) -> list[Row]:
     """Our gas rows with their goals and peers. Raises SystemExit where one was not measured."""
     found = {r["action"]: r for r in measured if r["peer"] == "ours"}
+    missing = [goal.id for goal in GAS if goal.id not in found]
+    if missing:
+        raise SystemExit(f"bench: not measured: {', '.join(missing)}; the run above says why")
     out = []
-    for id_, (goal, like) in GAS.items():
-        if id_ not in found:
-            raise SystemExit(f"bench: {id_} was not measured; the run above says why")
-        peer, peer_value = "", None
-        for r in measured if like else []:
-            if like and r["suite"] == like[0] and r["action"] == like[1] and r["peer"].startswith(like[2]):
-                peer, peer_value = f"{r['peer']} {r['version']}: {r['action']}", r["gas"]
-                break
-        out.append(row(id_, found[id_]["gas"], "gas", goal, peer, peer_value, found[id_]["conditions"]))
+    for goal in GAS:
+        peer = cheapest(measured, goal)
+        name = f"{peer['peer']} {peer['version']}: {peer['action']}" if peer else None
+        mine = found[goal.id]
+        out.append(
+            row(goal.id, mine["gas"], "gas", goal.most, name, int(peer["gas"]) if peer else None, mine["conditions"])
+        )
     return out
 
 
-def size_row() -> dict[str, Any]:
+def cheapest(measured: Sequence[Row], goal: Goal) -> Row | None:
+    """The peer that does a goal's work for the least gas. Probes ("limit") are no peers: they have no roles, no pause
+    and no fees."""
+    same = [
+        r
+        for r in measured
+        if (r["suite"], r["action"]) == goal.peer and r["peer"] != "ours" and not r["peer"].startswith("limit")
+    ]
+    return min(same, key=lambda r: int(r["gas"])) if same else None
+
+
+def size_row() -> Row:
     """The largest deployable, bytes on chain (immutables included)."""
     sizes = {a.name: a.deployed_size for a in compiled().values()}
     largest = max(sizes, key=lambda n: sizes[n])
-    return row("size.max_runtime_bytes", sizes[largest], "bytes", MAX_RUNTIME, note=largest)
+    return row(SIZE_ID, sizes[largest], "bytes", SIZE_MOST, note=largest)
 
 
 def data_folder() -> Path | None:
@@ -103,53 +117,71 @@ def data_folder() -> Path | None:
     return None
 
 
-def replay_row(data: Path) -> dict[str, Any]:
-    """The 50-node day with outages: seconds from start to the last redemption."""
+def replay_row(data: Path | None, leave_out: bool = False) -> Row:
+    """The 50-node day with outages: seconds from the start of the command to its end. A replay that fails, as one whose
+    bill is off does, has no value."""
+    if data is None or leave_out:
+        return row(REPLAY_ID, None, "s", REPLAY_MOST, note="left out by --no-replay" if leave_out else NO_DATA)
+    options = (
+        f"--nodes {data}/nodes.csv --jobs {data}/jobs_openb.csv --outages {data}/availability.csv.gz"
+        " --node-limit 50 --from-day 140 --days 1"
+    )
+    shown = f"hearth replay {options}".replace(f"{data}/", "")
+    peers.say("the replay of a day: five minutes on two idle cores")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        command = [
-            str(Path(sys.executable).with_name("hearth")), "replay", "--nodes", str(data / "nodes.csv"),
-            "--jobs", str(data / "jobs_openb.csv"), "--outages", str(data / "availability.csv.gz"),
-            "--node-limit", "50", "--from-day", "140", "--days", "1", "--report", str(report),
-        ]  # fmt: skip
-        began = time.monotonic()
-        subprocess.run(command, check=True)
-        seconds = round(time.monotonic() - began, 1)
+        command = [sys.executable, "-m", "keepers.cli.main", "replay", *options.split(), "--report", str(report)]
+        began, cpu = time.monotonic(), _children()
+        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+        seconds, cpu = round(time.monotonic() - began, 1), _children() - cpu
+        if done.returncode or not report.is_file():
+            note = f"failed with exit status {done.returncode} after {seconds} s"
+            return row(REPLAY_ID, None, "s", REPLAY_MOST, note=note, command=shown)
         found = json.loads(report.read_text())
-    note = f"{found['leases']} leases, {found['reports']} reports, difference {found['difference_wei']} wei"
-    return row("replay.day_50_s", seconds, "s", REPLAY_SECONDS, note=note, command="hearth replay (docs/replay.md)")
+    note = (
+        f"{found['leases']} leases, {found['reports']} reports, difference {found['difference_wei']} wei;"
+        f" {cpu:.0f} s of processor time"
+    )
+    return row(REPLAY_ID, seconds, "s", REPLAY_MOST, note=note, command=shown)
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def table(rows: Sequence[Row]) -> str:
     """What a person reads."""
-    lines = [f"{'id':28} {'ours':>10} {'goal':>10}      {'peer':>10}  ratio  note"]
+    lines = [f"{'id':28} {'ours':>10} {'goal':>10}       {'peer':>9}  ratio  note"]
     for r in rows:
-        mark = "ok   " if r["value"] <= r["goal"] else "short"
-        peer = f"{r['peer_value']:>10,}" if r["peer_value"] else " " * 10
-        ratio = f"{r['value'] / r['peer_value']:5.2f}" if r["peer_value"] else "     "
+        value, peer = r["value"], r["peer_value"]
+        mark = "-" if value is None else "ok" if value <= r["goal"] else "short"
+        ours_ = "-" if value is None else f"{value:,}"
+        theirs = f"{peer:,}" if peer else ""
+        ratio = f"{value / peer:5.2f}" if peer and value else ""
         note = r["note"] if not r["peer"] else f"{r['note']} (peer: {r['peer']})"
-        lines.append(f"{r['id']:28} {r['value']:>10,} {r['goal']:>10,} {mark}{peer}  {ratio}  {note}")
+        lines.append(f"{r['id']:28} {ours_:>10} {r['goal']:>10,} {mark:5} {theirs:>9}  {ratio:5}  {note}".rstrip())
     return "\n".join(lines)
 
 
 def main() -> int:
-    """Measures, prints, writes build/bench.json; exits 0 also where a goal is short: a measure is no test."""
+    """Measures, prints, writes build/bench.json. Exits 0 also where a goal is short (a measure is no test), 1 where
+    something could not be measured that should have been."""
     parser = argparse.ArgumentParser(prog="python -m bench.rows", description=__doc__.splitlines()[0])
     parser.add_argument("--no-peers", action="store_true", help="only our own contracts")
     parser.add_argument("--no-replay", action="store_true", help="leave out the replay of a day")
     options = parser.parse_args()
-    harness = None if options.no_peers else peers.find()
-    rows = gas_rows(peers.measure(harness) if harness else alone())
-    rows.append(size_row())
+    measured, why = (alone(), "") if options.no_peers else beside_peers(peers.find())
     data = data_folder()
-    if data and not options.no_replay:
-        rows.append(replay_row(data))
+    rows = [*gas_rows(measured), size_row(), replay_row(data, options.no_replay)]
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(rows, indent=1) + "\n")
     print(table(rows))
-    out = ROOT / "build" / "bench.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(rows, indent=1) + "\n")
-    print(f"wrote {out.relative_to(ROOT)}")
-    return 0
+    if why:
+        print(f"note       {why}")
+    print(f"wrote {OUT.relative_to(ROOT)}")
+    failed = data is not None and not options.no_replay and rows[-1]["value"] is None
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ metas: uint256[RING]                    # digest >> 64 << 64 | who 32 @32 | time
 prices: uint256[RING]
 periods: HashMap[uint256, uint256]      # R_p 64 @72 | epoch 32 @40 | time 40 @0
 posted: HashMap[bytes32, bool]
-# the two generations before the last: start 32 @0 | n 8 @32 of the later, start 32 @64 | n 8 @96 of the earlier
+# the two tables before the last: start 32 @0 | n 8 @32 | generation 16 @40 of the later, the same @64 of the earlier
 older: uint256
 guardian: public(address)
 paused_at: public(uint256)              # of the guardian's last pause; 0 = none yet
@@ -188,8 +188,10 @@ def __init__(
 def set_committee(start: uint256, seats: DynArray[address, 31], endpoints: DynArray[String[96], 31]):
     """
     @notice The next committee, in force for epochs from `start` on, which lies in the future (but for the very first).
-        Only when every reported epoch before the start of the last change is usable, so that a cancelled report can
-        always be signed again, and no epoch still waits for a table that would be forgotten.
+        A start up to that of the last change replaces that change, which has not begun: the same notice holds, and
+        no table that signed is touched. A later one comes after it, only when every reported epoch before the start
+        of the last change is usable, so that a cancelled report can always be signed again, and no epoch still
+        waits for a table that would be forgotten.
     @param start First epoch of which it signs.
     @param seats Distinct addresses, seat 0 first.
     @param endpoints Where each seat answers, in the same order.
@@ -210,14 +212,16 @@ def set_committee(start: uint256, seats: DynArray[address, 31], endpoints: DynAr
     # a start beyond one ring is a mistake that would lock the table
     assert start != 0 and start <= present + RING, "hub: start"
     if generation != 0:
-        assert start > present and start > begun, "hub: start passed"
-        settled: uint256 = min(c & M32, begun - 1)
-        assert block.timestamp >= self._usable_at(c, settled), "hub: in dispute"
-        if generation > 2:
-            # epochs before it are the forgotten table's, until they are late
-            kept: uint256 = self.older & M32
-            assert (c & M32) + 1 >= kept or block.timestamp >= epochs._start(kept + LATE), "hub: unreported"
-    self.older = (self.older & (2**40 - 1)) << 64 | ((c >> 216) & 31) << 32 | begun
+        assert start > present, "hub: start passed"
+        if start > begun:
+            settled: uint256 = min(c & M32, begun - 1)
+            assert block.timestamp >= self._usable_at(c, settled), "hub: in dispute"
+            older: uint256 = self.older
+            if older >> 64 != 0:
+                # epochs before it are the forgotten table's, until they are late
+                kept: uint256 = older & M32
+                assert (c & M32) + 1 >= kept or block.timestamp >= epochs._start(kept + LATE), "hub: unreported"
+            self.older = older << 64 & (2**128 - 1) | generation << 40 | ((c >> 216) & 31) << 32 | begun
     generation += 1
     table: address = raw_create(concat(TABLE_INIT, self._table_words(seats)))
     # the hub creates nothing else: its nonce is the generation, and reports need not store where a table lies
@@ -714,12 +718,13 @@ def _in_force(c: uint256, e: uint256) -> (uint256, uint256):
     generation: uint256 = (c >> 200) & M16
     if e >= (c >> 168) & M32:
         return generation, (c >> 216) & 31
+    # a table that is not there has zeros for all
     before: uint256 = self.older
-    if generation > 1 and e >= before & M32:
-        return unsafe_sub(generation, 1), (before >> 32) & 31
-    if generation > 2 and e >= (before >> 64) & M32:
-        return unsafe_sub(generation, 2), (before >> 96) & 31
-    return 0, 0
+    if e < before & M32:
+        before >>= 64
+        if e < before & M32:
+            return 0, 0
+    return (before >> 40) & M16, (before >> 32) & 31
 
 
 @internal

@@ -71,7 +71,8 @@ def __init__(hub: address, registry: address, genesis: uint256, slot: uint256, e
 def activate(node: uint256, header: uint256, leaf: uint256, proof: DynArray[bytes32, 24]):
     """
     @notice A Pending node that was up in every slot of a usable epoch since its first, and passed its challenge,
-        becomes Active; its counters count against it from then on.
+        becomes Active; its counters count against it from the end of the present epoch on. Before it took no lease, so
+        nobody may choose an old proof and then jail it for the time since.
     @param node Its index.
     @param header Of that epoch.
     @param leaf The node's leaf at its end.
@@ -82,7 +83,7 @@ def activate(node: uint256, header: uint256, leaf: uint256, proof: DynArray[byte
     e: uint256 = header & M32
     assert e >= (word >> 128) & M32, "standing: before its first"
     self._prove_up(word, node, header, leaf, proof)
-    extcall REGISTRY.set_status(node, ACTIVE, e, e)
+    self._set_active(node)
     log INodeStanding.Activated(node=node, epoch=e, by=msg.sender)
 
 
@@ -129,7 +130,8 @@ def jail(
 def unjail(node: uint256, header: uint256, leaf: uint256, proof: DynArray[bytes32, 24]):
     """
     @notice A Jailed or Faulted node that was up in every slot of a usable epoch more than 24 after the one it was
-        jailed for, and passed its challenge, becomes Active again with a clean record.
+        jailed for, and passed its challenge, becomes Active again with a clean record: its counters count from the end of
+        the present epoch on.
     @param node Its index.
     @param header Of that epoch.
     @param leaf The node's leaf at its end.
@@ -141,13 +143,20 @@ def unjail(node: uint256, header: uint256, leaf: uint256, proof: DynArray[bytes3
     e: uint256 = header & M32
     assert e > ((word >> 32) & M32) + SPAN, "standing: too early"
     self._prove_up(word, node, header, leaf, proof)
-    extcall REGISTRY.set_status(node, ACTIVE, e, e)
+    self._set_active(node)
     log INodeStanding.Unjailed(node=node, epoch=e, by=msg.sender)
 
 
 ####################################################################
 # INTERNAL
 ####################################################################
+
+
+@internal
+def _set_active(node: uint256):
+    """@notice Active since the present epoch, the first whose end may be the base of a jail."""
+    now: uint256 = epochs._epoch(block.timestamp)
+    extcall REGISTRY.set_status(node, ACTIVE, now, now)
 
 
 @internal

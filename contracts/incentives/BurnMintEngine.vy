@@ -12,8 +12,8 @@
         payouts between 0 and CAP × backing. Of a hub that lies: the same. Of a granted ledger: it gives away what was
         burned into it, nothing of another ledger's. Of ESCROW: likewise.
         The functions that call a granted ledger or change settings are locked. The others are `@reentrant`: they call immutable
-        peers and the owner's hub (static), none of which calls up, and hold no state across such a call; a lock would cost
-        300 gas and stop nothing.
+        peers and the owner's hub (static), none of which calls up, so nothing changes a word held across such a call; a lock
+        would cost 300 gas and stop nothing. The token is called without a look at its code: it was deployed first.
 @custom:kill Entries (buy, pay) stop by the hub's price word, named in the error; a granted ledger's also by taking its grant back.
         Nothing stops redeem, refund or pay_builders: a dead oracle means the last price.
 """
@@ -82,6 +82,8 @@ MAX_BUILDERS: constant(uint256) = 2_000
 PAY_AGE: constant(uint256) = 24
 # hubs that ever were; bounds the search for that of an old period
 MAX_HUBS: constant(uint256) = 32
+# pegs that ever were; bounds the search for that of an old period
+MAX_PEGS: constant(uint256) = 128
 M16: constant(uint256) = 2**16 - 1
 M32: constant(uint256) = 2**32 - 1
 M96: constant(uint256) = 2**96 - 1
@@ -93,7 +95,7 @@ M128: constant(uint256) = 2**128 - 1
 
 # hub 160 @96 | outstanding backing of ESCROW 96 @0: one word, for each entry and exit reads both. MAX_SUPPLY < 2**96.
 core: uint256
-# peg 16 @184 | hubs before the present one 8 @176 | first period of the present hub 32 @144 | first period of the fee before 32 @112
+# pegs before the present one 16 @232 | first period of the peg 32 @200 | peg 16 @184 | hubs before the present one 8 @176 | first period of the present hub 32 @144 | first period of the fee before 32 @112
 # | first period of the fee 32 @80 | fee before 16 @64 | builders 16 @32 | attesters 16 @16 | fee 16 @0
 config: uint256
 # tokens owed: attesters 128 @128 | builders 128 @0
@@ -104,6 +106,8 @@ builders: public(address)
 others: HashMap[address, uint256]
 # hubs before the present one: first period 32 @160 | address 160 @0
 old_hubs: HashMap[uint256, uint256]
+# pegs before the present one: first period 32 @16 | peg 16 @0
+old_pegs: HashMap[uint256, uint256]
 
 
 @deploy
@@ -153,7 +157,7 @@ def __init__(
     self._check_fee(fee, attesters, builders_share)
     # no change is pending and none went before: both fees are this one, from period 0 on
     self.config = fee << 64 | builders_share << 32 | attesters << 16 | fee
-    self._set_peg(peg)
+    self._set_peg(peg, 0)
     self._set_builders(builders)
 
 
@@ -176,7 +180,7 @@ def set_fee(fee: uint256, attesters: uint256, builders: uint256):
     assert since <= period, "engine: a fee change is pending"
     old: uint256 = word & M16
     next: uint256 = period + 1
-    # keep peg and hubs (from bit 144 up), move the fee in force to the place before
+    # keep pegs and hubs (from bit 144 up), move the fee in force to the place before
     self.config = (word >> 144) << 144 | since << 112 | next << 80 | old << 64 | builders << 32 | attesters << 16 | fee
     log IBurnMintEngine.FeeSet(old=old, new=fee, attesters=attesters, builders=builders, period=next)
 
@@ -184,10 +188,12 @@ def set_fee(fee: uint256, attesters: uint256, builders: uint256):
 @external
 def set_peg(peg: uint256):
     """
-    @notice Sets the part of a tally's worth that a redemption mints, bps, at most CAP.
+    @notice Sets the part of a tally's worth that a redemption mints, of the periods to come: a tally gets the peg that was in
+            force when its period ended. One change a period.
+    @param peg bps, at most CAP.
     """
     ownable._check_owner()
-    self._set_peg(peg)
+    self._set_peg(peg, epochs._period(block.timestamp) + 1)
 
 
 @external
@@ -241,12 +247,13 @@ def buy(amount: uint256, least: uint256) -> uint256:
     @param amount Token wei. @param least Fewest credits that the caller accepts.
     @return Credits, wei of a USD.
     """
+    core: uint256 = self.core
     credits: uint256 = 0
     price: uint256 = 0
-    credits, price = self._entry(amount, least, price_word.PAUSED | price_word.CLAMPED, MAX_AGE)
-    self._grow(amount)
+    credits, price = self._entry(core, amount, least, price_word.PAUSED | price_word.CLAMPED, MAX_AGE)
+    self._grow(core, amount)
     extcall ESCROW.credit(msg.sender, credits, amount)
-    extcall TOKEN.burnFrom(msg.sender, amount)
+    extcall TOKEN.burnFrom(msg.sender, amount, skip_contract_check=True)
     log IBurnMintEngine.Bought(owner=msg.sender, lease=0, burned=amount, credits=credits, price=price)
     return credits
 
@@ -259,7 +266,7 @@ def buy_into(ledger: address, amount: uint256, least: uint256) -> uint256:
     self._check_entry(ledger)
     credits: uint256 = 0
     price: uint256 = 0
-    credits, price = self._entry(amount, least, price_word.PAUSED | price_word.CLAMPED, MAX_AGE)
+    credits, price = self._entry(self.core, amount, least, price_word.PAUSED | price_word.CLAMPED, MAX_AGE)
     self.others[ledger] += amount
     extcall ILeaseEscrow(ledger).credit(msg.sender, credits, amount)
     extcall TOKEN.burnFrom(msg.sender, amount)
@@ -278,12 +285,13 @@ def pay(lease: uint256, amount: uint256, least: uint256) -> uint256:
     """
     credits: uint256 = 0
     price: uint256 = 0
-    credits, price = self._entry(amount, least, price_word.CLAMPED, unsafe_mul(PAY_AGE, epochs.EPOCH))
+    core: uint256 = self.core
+    credits, price = self._entry(core, amount, least, price_word.CLAMPED, unsafe_mul(PAY_AGE, epochs.EPOCH))
     fitted: uint256 = 0
     burned: uint256 = 0
     fitted, burned = extcall ESCROW.pay_in(lease, credits, amount, msg.sender)
-    self._grow(burned)
-    extcall TOKEN.burnFrom(msg.sender, burned)
+    self._grow(core, burned)
+    extcall TOKEN.burnFrom(msg.sender, burned, skip_contract_check=True)
     log IBurnMintEngine.Bought(owner=msg.sender, lease=lease, burned=burned, credits=fitted, price=price)
     return fitted
 
@@ -296,7 +304,7 @@ def pay_into(ledger: address, lease: uint256, amount: uint256, least: uint256) -
     self._check_entry(ledger)
     credits: uint256 = 0
     price: uint256 = 0
-    credits, price = self._entry(amount, least, price_word.CLAMPED, unsafe_mul(PAY_AGE, epochs.EPOCH))
+    credits, price = self._entry(self.core, amount, least, price_word.CLAMPED, unsafe_mul(PAY_AGE, epochs.EPOCH))
     fitted: uint256 = 0
     burned: uint256 = 0
     fitted, burned = extcall ILeaseEscrow(ledger).pay_in(lease, credits, amount, msg.sender)
@@ -444,9 +452,19 @@ def fee_of(period: uint256) -> uint256:
 @reentrant
 def peg() -> uint256:
     """
-    @notice Part of a tally's worth that a redemption mints, bps.
+    @notice Part of a tally's worth that a redemption mints, bps: the newest, see `peg_of`.
     """
-    return self.config >> 184
+    return (self.config >> 184) & M16
+
+
+@view
+@external
+@reentrant
+def peg_of(period: uint256) -> uint256:
+    """
+    @notice Part of the worth of a tally of that period that a redemption mints, bps.
+    """
+    return self._peg_of(period, self.config)
 
 
 @view
@@ -483,12 +501,18 @@ def _check_fee(fee: uint256, attesters: uint256, builders: uint256):
 
 
 @internal
-def _set_peg(peg: uint256):
+def _set_peg(peg: uint256, period: uint256):
+    """@param period First period of the peg, below 2**32."""
     assert peg <= CAP, "engine: peg over the cap"
     word: uint256 = self.config
-    old: uint256 = word >> 184
-    self.config = word & (2**184 - 1) | peg << 184
-    log IBurnMintEngine.PegSet(old=old, new=peg)
+    old: uint256 = (word >> 184) & M16
+    since: uint256 = (word >> 200) & M32
+    count: uint256 = word >> 232
+    assert since < period or count == 0, "engine: a peg change is pending"
+    assert count < MAX_PEGS, "engine: too many pegs"
+    self.old_pegs[count] = since << 16 | old
+    self.config = word & (2**184 - 1) | (count + 1) << 232 | period << 200 | peg << 184
+    log IBurnMintEngine.PegSet(old=old, new=peg, period=period)
 
 
 @internal
@@ -535,19 +559,36 @@ def _fee_of(period: uint256, config: uint256) -> uint256:
     return min(fee, before)
 
 
+@internal
+@view
+def _peg_of(period: uint256, config: uint256) -> uint256:
+    """@notice The peg in force when the period ended."""
+    if period >= (config >> 200) & M32:
+        return (config >> 184) & M16
+    i: uint256 = config >> 232
+    word: uint256 = 0
+    for unused: uint256 in range(MAX_PEGS):
+        i = i - 1
+        word = self.old_pegs[i]
+        # the first peg's first period is 0, so one is found
+        if period >= word >> 16:
+            break
+    return word & M16
+
+
 ####################################################################
 # Internal: entries
 ####################################################################
 
 @internal
 @view
-def _entry(amount: uint256, least: uint256, refused: uint256, age: uint256) -> (uint256, uint256):
+def _entry(core: uint256, amount: uint256, least: uint256, refused: uint256, age: uint256) -> (uint256, uint256):
     """
     @notice The gate of an entry and what it buys.
     @param refused Flags of the price word that refuse it. @param age Seconds: the oldest price that it takes.
     @return Credits for burning `amount`, and min(P, TWAP) that made them.
     """
-    word: uint256 = staticcall IAttestationHub(convert(self.core >> 96, address)).price()
+    word: uint256 = staticcall IAttestationHub(convert(core >> 96, address)).price()
     if word & refused != 0:
         assert word & refused & price_word.PAUSED == 0, "engine: paused"
         raise "engine: clamped"
@@ -560,9 +601,8 @@ def _entry(amount: uint256, least: uint256, refused: uint256, age: uint256) -> (
 
 
 @internal
-def _grow(amount: uint256):
+def _grow(core: uint256, amount: uint256):
     """@notice Adds burned tokens to the escrow's outstanding backing. All were supply: the sum stays below 2**96."""
-    core: uint256 = self.core
     assert unsafe_add(core & M96, amount) <= M96, "engine: outstanding too wide"
     self.core = unsafe_add(core, amount)
 
@@ -624,7 +664,6 @@ def _redeem(ledger: ILeaseEscrow, key: uint256, periods: DynArray[uint256, 32]) 
     """
     core: uint256 = self.core
     config: uint256 = self.config
-    peg: uint256 = config >> 184
     to: address = empty(address)
     if key >> 24 == 0:
         to = staticcall REGISTRY.payout(key)
@@ -640,6 +679,7 @@ def _redeem(ledger: ILeaseEscrow, key: uint256, periods: DynArray[uint256, 32]) 
         if credits == 0:
             continue
         price: uint256 = staticcall self._hub_of(period, core, config).period_price(period)
+        peg: uint256 = self._peg_of(period, config)
         retired += backing
         fee: uint256 = 0
         kept: uint256 = backing

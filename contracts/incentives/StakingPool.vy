@@ -18,15 +18,17 @@
         lock and a bare unlock change neither side of that comparison.
 
         Slash ceiling, enforced here whoever holds the grant:
-          1. in a window of 30 PERIODs, opened by the first slash after the last window, at most 3 x the largest units that
-             the provider had in the last 30 PERIODs: the first fault of every node (once min_stake x GPUs) and its
-             repetition (double), see docs/protocol.md;
+          1. a bucket that leaks: it holds 3 x the largest units that the provider had in the last 30 PERIODs, which are the
+             first fault of every node (once min_stake x GPUs) and its repetition (double), see docs/protocol.md, and a full
+             one is empty again after 30 PERIODs. So at most 3 x at once, and less than 6 x in any 30 PERIODs;
           2. one slash takes at most 90 % of own stake (bonded and unbonding): never the whole pool;
-          3. the finder gets at most 20 % of what bonded own stake lost, nothing of what tickets lost; the rest is burned.
+          3. the finder gets at most 20 % of what the provider's stake lost, bonded or in tickets of unstake_own, so that nobody
+             escapes the finder by unstaking first; nothing of what tickets of renters' damages lost, or a provider
+             without stake of its own could harvest these through an ally. The rest is burned.
         What is asked beyond the ceiling is not taken, so that no fault goes unrecorded because of it.
 @custom:security Worst case of OWNER: it grants the right to slash to a contract that slashes without cause: the ceiling, and
         it burns 80 % and more of it. Of REGISTRY: wrong owners and units (so wrong access, and own stake to a wrong owner).
-        Of HUB: a wrong S, so wrong access and slashes up to the ceiling. Of MARKET: own stake locked without a lease. Of
+        Of HUB: a wrong S, so wrong access and slashes up to the ceiling. Of MARKET: own stake locked without a lease, or below the required stake. Of
         ESCROW: locked stake burned, or given as tickets, up to what is locked.
 @custom:kill Nothing stops unstake_own, withdraw or end_bond. Taking back a grant stops its slashes.
 """
@@ -106,6 +108,8 @@ cut: HashMap[uint256, uint256]
 stake_of: public(HashMap[uint256, HashMap[address, uint256]])
 ticket_of: public(HashMap[uint256, HashMap[address, HashMap[uint256, uint256]]])
 faults: HashMap[uint256, uint256]
+# shares of unb[p] that are renters' tickets, from end_bond
+claims: HashMap[uint256, uint256]
 stake_price: public(uint256)
 
 
@@ -203,7 +207,7 @@ def set_units(provider: uint256, units: uint256):
         if block.timestamp < stake_words._peak_until(faults):
             peak = max(old, stake_words._peak(faults))
         self.faults[provider] = stake_words._faults(
-            stake_words._slashed(faults), stake_words._window_end(faults), peak, block.timestamp + FAULT_PERIODS * PERIOD
+            stake_words._slashed(faults), stake_words._slashed_at(faults), peak, block.timestamp + FAULT_PERIODS * PERIOD
         )
     own: uint256 = self.own[provider]
     # below before or after: below the larger of the two requirements
@@ -278,7 +282,7 @@ def unstake_own(provider: uint256, part: uint256) -> uint256:
     fits, minted = self._ticket_fits(provider, amount)
     # false only while old tickets lie in a bucket that was slashed by 99.9 %; they mature within UNBONDING
     assert fits, "pool: withdraw old tickets first"
-    return self._issue(provider, msg.sender, amount, minted)
+    return self._issue(provider, msg.sender, amount, minted, 0)
 
 
 ####################################################################
@@ -286,19 +290,24 @@ def unstake_own(provider: uint256, part: uint256) -> uint256:
 ####################################################################
 
 @external
-def lock(provider: uint256, bond: uint256) -> uint256:
+@reentrant
+def lock(provider: uint256, bond: uint256, price: uint256) -> uint256:
     """
     @notice Locks own stake worth `bond` gwei for a lease. The pool must have its required stake; bonded stake still counts.
+    @param price S as the hub's price word gives it to MARKET: the same figure that the hub pushes here, without a read of storage.
     @return Shares locked, rounded up; they rise and fall with the bucket.
+    @dev The hot path: no lock, for it calls nobody, and the words are read in place.
     """
     assert msg.sender == MARKET, "pool: caller is not the market"
     word: uint256 = self.own[provider]
-    assets: uint256 = stake_words._assets(word)
-    assert assets >= self._required(stake_words._units(self.need[provider])), "pool: below required stake"
-    total: uint256 = stake_words._shares(word)
-    assert total != 0 and not shares._dead(assets, total), "pool: no live stake"
-    locked: uint256 = shares._cover(bond, assets, total)
-    assert locked <= unsafe_sub(total, stake_words._locked(word)), "pool: bond exceeds free stake"
+    assets: uint256 = word >> 192
+    # assets >= ceil(units × S / 1e12); each factor is below 2**64
+    assert unsafe_mul(assets, PRICE_ONE) >= unsafe_mul(self.need[provider] & M64, price), "pool: below required stake"
+    total: uint256 = (word >> 128) & M64
+    assert total != 0 and total <= unsafe_mul(assets, shares.DEAD_RATIO), "pool: no live stake"
+    # shares._cover
+    locked: uint256 = unsafe_div(bond * total + unsafe_sub(assets, 1), assets)
+    assert locked <= unsafe_sub(total, (word >> 64) & M64), "pool: bond exceeds free stake"
     self.own[provider] = unsafe_add(word, unsafe_mul(locked, stake_words.LOCKED))
     log IStakingPool.BondLocked(provider=provider, amount=bond, shares=locked)
     return locked
@@ -336,7 +345,8 @@ def end_bond(provider: uint256, part: uint256, taken: uint256, to: address, limi
             if fits:
                 paid = min(burned, limit)
                 burned -= paid
-                self._issue(provider, to, paid, minted)
+                self.claims[provider] += minted
+                self._issue(provider, to, paid, minted, stake_words.CLAIM)
         if burned != 0:
             extcall TOKEN.burn(burned * WEI_A_GWEI)
     log IStakingPool.BondEnded(provider=provider, shares=part, taken=taken, to=to, paid=paid, burned=burned)
@@ -350,8 +360,8 @@ def end_bond(provider: uint256, part: uint256, taken: uint256, to: address, limi
 def slash(provider: uint256, units: uint256, finder: address):
     """
     @notice Slashes own stake worth `units` (1e-9 USD) at the present S, rounded up, as far as the ceiling above admits: bonded
-            and unbonding by the same factor. A fifth of what bonded stake lost goes to the finder, rounded down (none to the
-            zero address or to this contract), all else is burned.
+            and unbonding by the same factor. A fifth of what bonded stake and the tickets of unstake_own lost goes to the
+            finder, rounded down (none to the zero address or to this contract), all else is burned.
     """
     assert grants._may_enter(msg.sender, SLASH), "pool: caller may not slash"
     need: uint256 = self.need[provider]
@@ -372,7 +382,12 @@ def slash(provider: uint256, units: uint256, finder: address):
         self.unbonding[provider] = tickets - from_tickets * stake_words.ASSET
     reward: uint256 = 0
     if finder != empty(address) and finder != self:
-        reward = unsafe_div(from_own, FINDER_PART)
+        earned: uint256 = from_own
+        if from_tickets != 0:
+            total: uint256 = stake_words._shares(tickets)
+            # claims are a part of the bucket's shares; there are shares where there are assets
+            earned += shares._worth(unsafe_sub(total, self.claims[provider]), from_tickets, total)
+        reward = unsafe_div(earned, FINDER_PART)
     if reward != 0:
         assert extcall TOKEN.transfer(finder, reward * WEI_A_GWEI, default_return_value=True), "pool: reward refused"
     if loss != reward:
@@ -397,6 +412,8 @@ def withdraw(provider: uint256, who: address, ticket: uint256) -> uint256:
     tickets: uint256 = self.unbonding[provider]
     amount: uint256 = shares._worth(part, stake_words._assets(tickets), stake_words._shares(tickets))
     self.unbonding[provider] = tickets - amount * stake_words.ASSET - part * stake_words.SHARE
+    if word & stake_words.CLAIM != 0:
+        self.claims[provider] -= part
     self.ticket_of[provider][who][ticket] = 0
     if amount != 0:
         assert extcall TOKEN.transfer(who, amount * WEI_A_GWEI, default_return_value=True), "pool: payment refused"
@@ -443,14 +460,11 @@ def last_below(p: uint256) -> uint256:
 @external
 def ceiling(p: uint256) -> uint256:
     """
-    @notice Units (1e-9 USD) that slashes can still take from the provider in the present window.
+    @notice Units (1e-9 USD) that slashes can take from the provider now.
     """
     word: uint256 = self.faults[p]
-    slashed: uint256 = 0
-    if block.timestamp < stake_words._window_end(word):
-        slashed = stake_words._slashed(word)
     limit: uint256 = self._limit(word, stake_words._units(self.need[p]))
-    return limit - min(limit, slashed)
+    return limit - min(limit, self._slashed(word, limit))
 
 
 @view
@@ -512,9 +526,10 @@ def _ticket_fits(provider: uint256, amount: uint256) -> (bool, uint256):
 
 
 @internal
-def _issue(provider: uint256, who: address, amount: uint256, minted: uint256) -> uint256:
+def _issue(provider: uint256, who: address, amount: uint256, minted: uint256, mark: uint256) -> uint256:
     """
     @notice Writes a new ticket of `who`; tickets never merge, so no ticket moves another's clock.
+    @param mark CLAIM for a renter's damages, else 0.
     @return Its number.
     """
     self.unbonding[provider] += amount * stake_words.ASSET + minted * stake_words.SHARE
@@ -522,7 +537,7 @@ def _issue(provider: uint256, who: address, amount: uint256, minted: uint256) ->
     number: uint256 = stake_words._issued(stake)
     release: uint256 = block.timestamp + UNBONDING
     self.stake_of[provider][who] = stake + stake_words.ISSUED
-    self.ticket_of[provider][who][number] = stake_words._ticket(minted, release)
+    self.ticket_of[provider][who][number] = stake_words._ticket(minted, release) | mark
     log IStakingPool.Unbonding(provider=provider, who=who, ticket=number, amount=amount, release=release)
     return number
 
@@ -531,7 +546,7 @@ def _issue(provider: uint256, who: address, amount: uint256, minted: uint256) ->
 @view
 def _limit(word: uint256, units: uint256) -> uint256:
     """
-    @notice Units that slashes may take in one window: FAULT_FACTOR x the largest units of the last 30 PERIODs.
+    @notice Units that the bucket of the ceiling holds: FAULT_FACTOR x the largest units of the last 30 PERIODs.
     """
     if block.timestamp < stake_words._peak_until(word):
         return FAULT_FACTOR * max(units, stake_words._peak(word))
@@ -539,20 +554,30 @@ def _limit(word: uint256, units: uint256) -> uint256:
 
 
 @internal
+@view
+def _slashed(word: uint256, limit: uint256) -> uint256:
+    """
+    @notice Units slashed that have not leaked away since: the whole `limit` leaks in 30 PERIODs, rounded down.
+    """
+    # limit < 2**66 and the time < 2**40: no product overflows
+    leaked: uint256 = limit * (block.timestamp - stake_words._slashed_at(word)) // (FAULT_PERIODS * PERIOD)
+    slashed: uint256 = stake_words._slashed(word)
+    return slashed - min(slashed, leaked)
+
+
+@internal
 def _admit(provider: uint256, units: uint256, asked: uint256) -> uint256:
     """
-    @notice Books a slash of `asked` units on the window of the ceiling.
+    @notice Books a slash of `asked` units on the bucket of the ceiling.
     @return Units that it may take.
     """
     word: uint256 = self.faults[provider]
-    slashed: uint256 = stake_words._slashed(word)
-    window_end: uint256 = stake_words._window_end(word)
-    if block.timestamp >= window_end:
-        slashed = 0
-        window_end = block.timestamp + FAULT_PERIODS * PERIOD
     limit: uint256 = self._limit(word, units)
+    slashed: uint256 = self._slashed(word, limit)
     admitted: uint256 = min(asked, limit - min(limit, slashed))
-    self.faults[provider] = stake_words._faults(
-        slashed + admitted, window_end, stake_words._peak(word), stake_words._peak_until(word)
-    )
+    # a slash that takes nothing must not restart the clock: what leaks between two calls would round to nothing
+    if admitted != 0:
+        self.faults[provider] = stake_words._faults(
+            slashed + admitted, block.timestamp, stake_words._peak(word), stake_words._peak_until(word)
+        )
     return admitted

@@ -62,14 +62,15 @@ MAX_WAIT: constant(uint256) = 7_776_000
 RING: constant(uint256) = 2048
 # epochs: a running lease may be paid into until the price is a day old, or pay-as-you-go would die of every pause
 TOP_UP_AGE: constant(uint256) = 24
-# ids of sheets are 16 bits wide in the terms
-MAX_SHEETS: constant(uint256) = 2**16
+# ids of sheets are 32 bits wide in the terms: at 30,000 gas a sheet nobody uses them up
+MAX_SHEETS: constant(uint256) = 2**32
 # a multiproof of 64 leaves at depth 24: 18 levels in which none share
 MAX_MULTI: constant(uint256) = 1152
 FAULTED: constant(uint256) = 4
 BPS: constant(uint256) = 10_000
-M16: constant(uint256) = 2**16 - 1
+M8: constant(uint256) = 2**8 - 1
 M24: constant(uint256) = 2**24 - 1
+M28: constant(uint256) = 2**28 - 1
 M32: constant(uint256) = 2**32 - 1
 M40: constant(uint256) = 2**40 - 1
 M64: constant(uint256) = 2**64 - 1
@@ -135,20 +136,18 @@ def open(id: uint256, terms: uint256, renter: address, bond: uint256, credits: u
     """
     @notice Opens a lease, its deposit out of the renter's purse.
     @param id Digest of the renter's message, plus the node's place in it.
-    @param terms A running lease: the market has checked each field. @param bond Shares locked.
-    @param credits The deposit, wei of a USD. @param price min(P, TWAP). @param ask Digest of the ask, for the log.
+    @param terms A running lease: the market has checked each field. @param bond Shares locked: the pool's answer, below 2**64.
+    @param credits The deposit, wei of a USD, 1 to 2**96 - 1. @param price min(P, TWAP). @param ask Digest of the ask, for the log.
     """
     self._only_market()
     assert self.terms[id] == 0, "escrow: id used"
-    assert bond <= M64, "escrow: bond too wide"
-    assert credits <= M96, "escrow: deposit too large"
-    assert credits != 0, "escrow: empty deposit"
+    assert unsafe_sub(credits, 1) < M96, "escrow: deposit out of range"
     backing: uint256 = self._spend(renter, credits, price)
     self.terms[id] = terms
     # a part of Σ backing, so below 2**96
     self.money[id] = credits << 160 | backing << 64
     self.party[id] = convert(renter, uint256) << 96 | bond
-    log ILeaseEscrow.Opened(id=id, renter=renter, provider=(terms >> 128) & M24, terms=terms, credits=credits, backing=backing, bond=bond, ask=ask)
+    log ILeaseEscrow.Opened(id=id, renter=renter, provider=(terms >> 136) & M24, terms=terms, credits=credits, backing=backing, bond=bond, ask=ask)
 
 
 @external
@@ -200,17 +199,7 @@ def pay_in(id: uint256, credits: uint256, backing: uint256, by: address) -> (uin
     @return Credits that fitted and their backing, rounded up (the payer burns it).
     """
     self._only_engine()
-    money: uint256 = 0
-    x: uint256 = 0
-    money, x = self._fit(id, credits)
-    k: uint256 = backing
-    if x != credits:
-        # backing < 2**128 by the engine's own bound, x < 2**96
-        k = (backing * x + (credits - 1)) // credits
-    # x fits and k is a part of Σ backing, so no field carries
-    self.money[id] = unsafe_add(unsafe_add(money, x << 160), k << 64)
-    log ILeaseEscrow.ToppedUp(id=id, by=by, credits=x, backing=k)
-    return x, k
+    return self._bring_in(id, credits, backing, by, 0)
 
 
 @external
@@ -268,12 +257,9 @@ def top_up(id: uint256, credits: uint256) -> uint256:
     """
     price: uint256 = staticcall HUB.price()
     assert block.timestamp <= unsafe_add((price >> 24) & M40, unsafe_mul(TOP_UP_AGE, epochs.EPOCH)), "escrow: stale price"
-    money: uint256 = 0
     x: uint256 = 0
-    money, x = self._fit(id, credits)
-    k: uint256 = self._spend(msg.sender, x, min(price >> 192, (price >> 128) & M64))
-    self.money[id] = unsafe_add(unsafe_add(money, x << 160), k << 64)
-    log ILeaseEscrow.ToppedUp(id=id, by=msg.sender, credits=x, backing=k)
+    unused: uint256 = 0
+    x, unused = self._bring_in(id, credits, 0, msg.sender, min(price >> 192, (price >> 128) & M64))
     return x
 
 
@@ -347,13 +333,12 @@ def settle_many(
     backings: uint256 = 0
     e: uint256 = header & M32
     first: uint256 = epochs._start(e)
-    period: uint256 = epochs._period(block.timestamp)
     for i: uint256 in range(n, bound=64):
         id: uint256 = ids[i]
         leaf: uint256 = leaves[i]
         terms: uint256 = self.terms[id]
         assert terms >> 192 != 0, "escrow: unknown lease in batch"
-        node: uint256 = (terms >> 152) & M24
+        node: uint256 = (terms >> 160) & M24
         if m != 0 and node == last:
             assert leaf == leaves[unsafe_sub(i, 1)], "escrow: two leaves of one node"
         else:
@@ -368,25 +353,17 @@ def settle_many(
         stop: uint256 = accrual._stop(terms, money)
         if money & M32 == 0 or first >= stop:
             continue
-        x: uint256 = 0
-        k: uint256 = 0
-        seconds: uint256 = 0
-        money, x, k, seconds = self._accrue(terms, money, stop, header, leaf)
-        if x == 0:
-            continue
-        self.money[id] = money
-        provider: uint256 = (terms >> 128) & M24
+        left: uint256 = 0
         b: uint256 = 0
         kb: uint256 = 0
-        if payee != provider and (seconds >= epochs.PERIOD or block.timestamp >= stop):
-            b = unsafe_mul(x, BOUNTY) // BPS
-            kb = unsafe_div(unsafe_mul(k, b), x)
-            bounties = unsafe_add(bounties, b)
-            backings = unsafe_add(backings, kb)
-        self._tally(provider, period, unsafe_sub(x, b), unsafe_sub(k, kb))
-        log ILeaseEscrow.Settled(id=id, provider=provider, epoch=e, seconds=(money >> 32) & M32, credits=x, backing=k, bounty=b, payee=payee)
+        left, b, kb = self._pay(id, terms, money, stop, header, leaf, payee)
+        if left == money:
+            continue
+        self.money[id] = left
+        bounties = unsafe_add(bounties, b)
+        backings = unsafe_add(backings, kb)
     if bounties != 0:
-        self._tally(payee, period, bounties, backings)
+        self._tally(payee, epochs._period(block.timestamp), bounties, backings)
     # the tree's depth: max(1, bit length of max(count, 1) - 1)
     rest: uint256 = max((header >> 128) & M24, 2) - 1
     used: uint256 = 0
@@ -427,36 +404,37 @@ def settle_many(
 def stop(id: uint256, sibling: uint256):
     """
     @notice Records a stop: by anyone after the lapse, with its time; by the renter from min_seconds on, or earlier where the
-            node is Faulted or a lease of the same cluster stopped for the host; by the provider without notice, who
-            loses bond. Frees the GPUs; what can no longer be owed goes to the renter's purse at once.
+            node is Faulted or a lease of the same cluster stopped for the host; by the provider's owner without notice,
+            who loses bond. Frees the GPUs; what can no longer be owed goes to the renter's purse at once.
     @param sibling A lease of the same cluster that stopped with a host reason, or 0.
     """
     terms: uint256 = self.terms[id]
     assert terms != 0 and terms & words.REASON == 0, "escrow: not running"
     money: uint256 = self.money[id]
     renter: address = convert(self.party[id] >> 96, address)
-    after: uint256 = unsafe_sub(block.timestamp, (terms >> 88) & M40)
+    after: uint256 = unsafe_sub(block.timestamp, (terms >> 96) & M40)
     # accrual._until less the start, in place because this is the hot path
-    per_second: uint256 = unsafe_mul(terms >> 192, (terms >> 176) & M16)
-    funded: uint256 = min((terms >> 56) & M32, unsafe_add((money >> 32) & M32, unsafe_div(money >> 160, per_second)))
+    per_second: uint256 = unsafe_mul(terms >> 192, (terms >> 184) & M8)
+    funded: uint256 = min((terms >> 68) & M28, unsafe_add((money >> 32) & M32, unsafe_div(money >> 160, per_second)))
     why: uint256 = 0
     if after >= funded:
         after = funded
         why = words.FUNDS
-        if funded == (terms >> 56) & M32:
+        if funded == (terms >> 68) & M28:
             why = words.TERM
             if terms & words.NOTICE != 0:
                 why = words.HOST_NOTICE | words.BY_HOST
     elif msg.sender == renter:
-        if (staticcall REGISTRY.node((terms >> 152) & M24) >> 160) & 255 == FAULTED:
+        if (staticcall REGISTRY.node((terms >> 160) & M24) >> 160) & 255 == FAULTED:
             why = words.HOST_FAULT | words.BY_HOST
         elif sibling != 0:
             assert self._failed(id, terms, renter, sibling), "escrow: no failed sibling"
             why = words.CLUSTER | words.BY_HOST
-        elif after >= (self.sheets[(terms >> 8) & M16] >> 192) & M32:
+        elif after >= (self.sheets[(terms >> 8) & M32] >> 192) & M32:
             why = words.RENTER_CLOSED
     if why == 0:
-        assert self._is_provider((terms >> 128) & M24), "escrow: may not stop it now"
+        # not by the operator's key, which signs asks by machine: a thief could sell a bond to himself and burn it
+        assert staticcall REGISTRY.owner_of((terms >> 136) & M24) == msg.sender, "escrow: may not stop it now"
         why = words.HOST_EXIT | words.BY_HOST
     self._stop(id, terms, money, renter, after, per_second, why)
 
@@ -470,13 +448,37 @@ def give_notice(id: uint256):
     terms: uint256 = self._unfinished(id)
     assert terms & words.REASON == 0, "escrow: stopped before notice"
     assert block.timestamp < accrual._until(terms, self.money[id]), "escrow: lapsed before notice"
-    assert self._is_provider(words._provider(terms)), "escrow: notice is the provider's"
+    provider: uint256 = words._provider(terms)
+    assert (
+        convert(staticcall REGISTRY.provider(provider) >> 96, address) == msg.sender
+        or staticcall REGISTRY.owner_of(provider) == msg.sender
+    ), "escrow: notice is the provider's"
     sheet: uint256 = self.sheets[words._sheet(terms)]
     elapsed: uint256 = unsafe_sub(block.timestamp, words._start(terms))
     duration: uint256 = max(words._min_seconds(sheet), unsafe_add(elapsed, words._notice(sheet)))
     assert duration < words._duration(terms), "escrow: notice changes nothing"
-    self.terms[id] = (terms & ~(M32 << 56)) | duration << 56 | words.NOTICE
+    self.terms[id] = (terms & ~(M28 << 68)) | duration << 68 | words.NOTICE
     log ILeaseEscrow.NoticeGiven(id=id, duration=duration)
+
+
+@external
+@reentrant
+def free_bond(id: uint256):
+    """
+    @notice Ends the bond of a stopped lease at once where none of it can be forfeited any more: the reason is not the host's,
+            and stop_dark could not make it so (nor a claim be made). By anyone; `finish` then has no bond to end.
+    """
+    terms: uint256 = self._unfinished(id)
+    party: uint256 = self.party[id]
+    bond: uint256 = party & M64
+    # bit = reason: running, and those for which a bond is forfeited
+    assert (
+        ((words.HOST_REASONS | 1) >> (terms & words.REASON)) & 1 == 0 and bond != 0
+        and self._is_harmless((terms >> 96) & M40, (terms >> 40) & M28, self.sheets[(terms >> 8) & M32])
+    ), "escrow: no bond to free"
+    self.party[id] = unsafe_sub(party, bond)
+    log ILeaseEscrow.BondFreed(id=id, bond=bond)
+    extcall POOL.end_bond((terms >> 136) & M24, bond, 0, empty(address), 0)
 
 
 @external
@@ -513,7 +515,7 @@ def stop_dark(
     renter: address = self._renter(id)
     why: uint256 = words.HOST_DOWN | words.BY_HOST
     if terms & words.REASON == 0:
-        after: uint256 = unsafe_sub(min(block.timestamp, stop), (terms >> 88) & M40)
+        after: uint256 = unsafe_sub(min(block.timestamp, stop), (terms >> 96) & M40)
         self._stop(id, terms, money, renter, after, words._per_second(terms), why)
     else:
         # reason and cause are the low six bits
@@ -537,10 +539,10 @@ def finish(id: uint256, header: uint256, leaf: uint256, proof: DynArray[bytes32,
     money: uint256 = self.money[id]
     party: uint256 = self.party[id]
     renter: address = convert(party >> 96, address)
-    start: uint256 = (terms >> 88) & M40
-    length: uint256 = (terms >> 24) & M32
+    start: uint256 = (terms >> 96) & M40
+    length: uint256 = (terms >> 40) & M28
     stop: uint256 = unsafe_add(start, length)
-    provider: uint256 = (terms >> 128) & M24
+    provider: uint256 = (terms >> 136) & M24
     e: uint256 = 0
     if header != 0:
         assert length != 0, "escrow: length 0 needs no proof"
@@ -548,14 +550,11 @@ def finish(id: uint256, header: uint256, leaf: uint256, proof: DynArray[bytes32,
         assert header & M32 == e, "escrow: not the stop's epoch"
         since: uint256 = self._prove(terms, header, leaf, proof)
         if msg.sender != renter and block.timestamp < since + CLAIM:
-            assert self._is_harmless(start, length, self.sheets[(terms >> 8) & M16]), "escrow: claims are open"
-        x: uint256 = 0
-        k: uint256 = 0
-        seconds: uint256 = 0
-        money, x, k, seconds = self._accrue(terms, money, stop, header, leaf)
-        if x != 0:
-            self._tally(provider, epochs._period(block.timestamp), x, k)
-            log ILeaseEscrow.Settled(id=id, provider=provider, epoch=e, seconds=(money >> 32) & M32, credits=x, backing=k, bounty=0, payee=provider)
+            assert self._is_harmless(start, length, self.sheets[(terms >> 8) & M32]), "escrow: claims are open"
+        # the provider pays itself no bounty
+        b: uint256 = 0
+        kb: uint256 = 0
+        money, b, kb = self._pay(id, terms, money, stop, header, leaf, provider)
     elif length != 0:
         assert self._is_abandoned(stop), "escrow: finish needs a proof"
     rest: uint256 = money >> 160
@@ -568,7 +567,7 @@ def finish(id: uint256, header: uint256, leaf: uint256, proof: DynArray[bytes32,
     taken: uint256 = 0
     limit: uint256 = 0
     if (words.HOST_REASONS >> (terms & words.REASON)) & 1 != 0:
-        taken = accrual._forfeit(bond, self.sheets[(terms >> 8) & M16], length)
+        taken = accrual._forfeit(bond, self.sheets[(terms >> 8) & M32], length)
         paid: uint256 = unsafe_mul(words._per_second(terms), words._settled(money))
         # however old the price is
         limit = accrual._limit(paid, price_word._high(staticcall HUB.price()))
@@ -692,15 +691,6 @@ def _check_payee(payee: uint256):
 
 @internal
 @view
-def _is_provider(provider: uint256) -> bool:
-    """@notice Whether the caller is the provider's operator or owner."""
-    if convert(staticcall REGISTRY.provider(provider) >> 96, address) == msg.sender:
-        return True
-    return staticcall REGISTRY.owner_of(provider) == msg.sender
-
-
-@internal
-@view
 def _failed(id: uint256, terms: uint256, renter: address, sibling: uint256) -> bool:
     """
     @notice Whether `sibling` is a lease of the same cluster that stopped for the host. The ids of a cluster are one digest
@@ -744,7 +734,7 @@ def _prove(terms: uint256, header: uint256, leaf: uint256, proof: DynArray[bytes
     word: bytes32 = empty(bytes32)
     since: uint256 = 0
     word, since = staticcall HUB.usable(header & M32)
-    root: bytes32 = merkle._root((terms >> 152) & M24, leaf, proof)
+    root: bytes32 = merkle._root((terms >> 160) & M24, leaf, proof)
     assert keccak256(abi_encode(root, header)) == word, "escrow: proof"
     return since
 
@@ -757,7 +747,7 @@ def _prove_first(terms: uint256, header: uint256, leaf: uint256, proof: DynArray
     @return start(e1).
     """
     e: uint256 = header & M32
-    began: uint256 = epochs._epoch((terms >> 88) & M40)
+    began: uint256 = epochs._epoch((terms >> 96) & M40)
     if e != began:
         # the one before is out of the ring, this one is not: e1 = top - RING + 1
         assert e > began and staticcall HUB.usable_at(unsafe_sub(e, 1)) == 1, "escrow: not the anchor's epoch"
@@ -770,7 +760,7 @@ def _anchored(id: uint256, terms: uint256, money: uint256, header: uint256, leaf
     """@notice The money word with its anchor; the caller stores it."""
     assert money & M32 == 0, "escrow: anchored before"
     first: uint256 = self._prove_first(terms, header, leaf, proof)
-    start: uint256 = (terms >> 88) & M40
+    start: uint256 = (terms >> 96) & M40
     down: uint256 = uptime_leaf._down(header, leaf, unsafe_sub(max(start, first), first), epochs.SLOT)
     stored: uint256 = accrual._base(start, first, down)
     assert stored != 0, "escrow: base out of range"
@@ -791,7 +781,7 @@ def _due(terms: uint256, money: uint256, stop: uint256, header: uint256, leaf: u
     assert first < stop, "escrow: epoch after the stop"
     t: uint256 = min(stop, unsafe_add(first, epochs.EPOCH))
     down: uint256 = uptime_leaf._down(header, leaf, unsafe_sub(t, first), epochs.SLOT)
-    return accrual._due((terms >> 88) & M40, t, money & M32, down)
+    return accrual._due((terms >> 96) & M40, t, money & M32, down)
 
 
 @internal
@@ -809,7 +799,7 @@ def _accrue(terms: uint256, money: uint256, stop: uint256, header: uint256, leaf
         return money, 0, 0, 0
     seconds: uint256 = unsafe_sub(due, settled)
     held: uint256 = money >> 160
-    x: uint256 = min(held, unsafe_mul(unsafe_mul(terms >> 192, (terms >> 176) & M16), seconds))
+    x: uint256 = min(held, unsafe_mul(unsafe_mul(terms >> 192, (terms >> 184) & M8), seconds))
     k: uint256 = ledger._part(held, (money >> 64) & M96, x)
     rest: uint256 = unsafe_sub(unsafe_sub(money, x << 160), k << 64)
     return unsafe_add(rest, seconds << 32), x, k, seconds
@@ -819,28 +809,44 @@ def _accrue(terms: uint256, money: uint256, stop: uint256, header: uint256, leaf
 def _settle(id: uint256, terms: uint256, money: uint256, header: uint256, leaf: uint256, payee: uint256):
     """@notice Pays out of one lease whose leaf is proven."""
     self._check_payee(payee)
-    stop: uint256 = accrual._stop(terms, money)
+    left: uint256 = 0
+    b: uint256 = 0
+    kb: uint256 = 0
+    left, b, kb = self._pay(id, terms, money, accrual._stop(terms, money), header, leaf, payee)
+    assert left != money, "escrow: nothing due"
+    self.money[id] = left
+    if b != 0:
+        self._tally(payee, epochs._period(block.timestamp), b, kb)
+
+
+@internal
+def _pay(
+    id: uint256, terms: uint256, money: uint256, stop: uint256, header: uint256, leaf: uint256, payee: uint256
+) -> (uint256, uint256, uint256):
+    """
+    @notice What is due into the provider's tally, less the payee's bounty.
+    @return The new money word, which the caller stores, the same as before where nothing moves; the bounty and its backing,
+            which the caller adds to the payee's tally.
+    """
     left: uint256 = 0
     x: uint256 = 0
     k: uint256 = 0
     seconds: uint256 = 0
     left, x, k, seconds = self._accrue(terms, money, stop, header, leaf)
-    assert x != 0, "escrow: nothing due"
-    self.money[id] = left
-    provider: uint256 = (terms >> 128) & M24
-    period: uint256 = epochs._period(block.timestamp)
+    if x == 0:
+        return money, 0, 0
+    provider: uint256 = (terms >> 136) & M24
     b: uint256 = 0
     kb: uint256 = 0
     # a pure percentage, so no split of a settlement earns more
     if payee != provider and (seconds >= epochs.PERIOD or block.timestamp >= stop):
         b = unsafe_mul(x, BOUNTY) // BPS
         kb = unsafe_div(unsafe_mul(k, b), x)
-        if b != 0:
-            self._tally(payee, period, b, kb)
-    self._tally(provider, period, unsafe_sub(x, b), unsafe_sub(k, kb))
+    self._tally(provider, epochs._period(block.timestamp), unsafe_sub(x, b), unsafe_sub(k, kb))
     log ILeaseEscrow.Settled(
         id=id, provider=provider, epoch=header & M32, seconds=(left >> 32) & M32, credits=x, backing=k, bounty=b, payee=payee
     )
+    return left, b, kb
 
 
 @internal
@@ -869,26 +875,48 @@ def _spend(owner: address, credits: uint256, low: uint256) -> uint256:
 
 
 @internal
-@view
-def _fit(id: uint256, credits: uint256) -> (uint256, uint256):
-    """@notice The lease's money word and how many of the credits still fit; reverts where none do."""
+def _bring_in(id: uint256, credits: uint256, backing: uint256, by: address, low: uint256) -> (uint256, uint256):
+    """
+    @notice As many of the credits as still fit into a running lease; reverts where none do.
+    @param backing Of fresh credits, for all of them. @param by Who pays.
+    @param low min(P, TWAP): the credits come out of the payer's purse; 0 = they are fresh.
+    @return Credits that fitted and their backing: of a purse rounded down, of fresh ones up.
+    """
     terms: uint256 = self.terms[id]
     assert terms != 0 and terms & words.REASON == 0, "escrow: not open to payments"
     money: uint256 = self.money[id]
     # accrual._room, in place because this is the hot path
-    per_second: uint256 = unsafe_mul(terms >> 192, (terms >> 176) & M16)
-    duration: uint256 = (terms >> 56) & M32
+    per_second: uint256 = unsafe_mul(terms >> 192, (terms >> 184) & M8)
+    duration: uint256 = (terms >> 68) & M28
     settled: uint256 = (money >> 32) & M32
     held: uint256 = money >> 160
-    elapsed: uint256 = unsafe_sub(block.timestamp, (terms >> 88) & M40)
+    elapsed: uint256 = unsafe_sub(block.timestamp, (terms >> 96) & M40)
     assert elapsed < min(duration, unsafe_add(settled, unsafe_div(held, per_second))), "escrow: lapsed"
-    cover: uint256 = min(duration, unsafe_add(elapsed, (self.sheets[(terms >> 8) & M16] >> 160) & M32))
+    cover: uint256 = min(duration, unsafe_add(elapsed, (self.sheets[(terms >> 8) & M32] >> 160) & M32))
     most: uint256 = unsafe_mul(per_second, unsafe_sub(cover, settled))
-    x: uint256 = min(unsafe_sub(most, min(most, held)), credits)
-    assert x != 0, "escrow: nothing fits"
-    # x < 2**121
+    assert most > held and credits != 0, "escrow: nothing fits"
+    # x < 2**113
+    x: uint256 = min(unsafe_sub(most, held), credits)
     assert unsafe_add(held, x) <= M96, "escrow: lease too full"
-    return money, x
+    k: uint256 = backing
+    if low != 0:
+        # _spend, in place
+        word: uint256 = self.purse[by]
+        owned: uint256 = word >> 128
+        assert x <= owned, "escrow: purse is short"
+        k = word & M128
+        if x != owned:
+            k = unsafe_div(unsafe_mul(k, x), owned)
+        self.purse[by] = unsafe_sub(word, x << 128 | k)
+        # ledger._covers
+        assert unsafe_mul(unsafe_mul(k, low), BPS) >= unsafe_mul(x, ledger.COVER_BPS * ledger.PRICE_ONE), "escrow: top-up under-backed"
+    elif x != credits:
+        # backing < 2**128 by the engine's own bound, x < 2**96
+        k = (backing * x + (credits - 1)) // credits
+    # x fits and k is a part of Σ backing, so no field carries
+    self.money[id] = unsafe_add(money, x << 160 | k << 64)
+    log ILeaseEscrow.ToppedUp(id=id, by=by, credits=x, backing=k)
+    return x, k
 
 
 @internal
@@ -898,7 +926,7 @@ def _stop(id: uint256, terms: uint256, money: uint256, renter: address, after: u
     @dev after >= settled: a settled second lies before the end of a reported epoch and before funded_until.
     @param after Seconds from the start. @param per_second rate × GPUs. @param why Reason | cause << 4.
     """
-    self.terms[id] = terms | after << 24 | why
+    self.terms[id] = terms | after << 40 | why
     held: uint256 = money >> 160
     owed: uint256 = unsafe_mul(per_second, unsafe_sub(after, (money >> 32) & M32))
     back: uint256 = 0
@@ -912,7 +940,7 @@ def _stop(id: uint256, terms: uint256, money: uint256, renter: address, after: u
         self.money[id] = unsafe_sub(unsafe_sub(money, back << 160), k << 64)
         self.purse[renter] += back << 128 | k
     log ILeaseEscrow.Stopped(id=id, by=msg.sender, reason=why & words.REASON, cause=why >> 4, after=after, refund=back, backing=k)
-    extcall REGISTRY.release((terms >> 152) & M24, (terms >> 176) & M16)
+    extcall REGISTRY.release((terms >> 160) & M24, (terms >> 184) & M8, skip_contract_check=True)
 
 
 ####################################################################

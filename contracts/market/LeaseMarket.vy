@@ -8,7 +8,7 @@
         and no message opens twice. Source: docs/protocol.md, "LeaseMarket, LeaseEscrow".
 @custom:security It holds no money, no state and no owner. Worst case of a bug here: bad leases paid from the purse of a renter;
         never a running lease, a tally, a token or free stake. The one foreign code it calls is an EIP-1271 wallet: static,
-        with a gas cap, before anything has changed.
+        with a gas cap, before a bond or a credit moves.
         Its functions are `@reentrant`: without state there is nothing that a lock could keep.
 @custom:kill Entries stop by the hub's price word: paused, clamped or older than MAX_AGE, named in the error. `cancel` and
         `cancel_all` always work.
@@ -59,8 +59,12 @@ MAGIC: constant(bytes32) = 0x1626ba7e0000000000000000000000000000000000000000000
 WALLET_GAS: constant(uint256) = 200_000
 # nodes of one message: eight 24-bit places
 MAX_NODES: constant(uint256) = 8
+# GPUs of a node in the terms; the registry admits 16
+M8: constant(uint256) = 2**8 - 1
 M16: constant(uint256) = 2**16 - 1
 M24: constant(uint256) = 2**24 - 1
+# seconds: eight years and a half, the longest lease
+M28: constant(uint256) = 2**28 - 1
 M32: constant(uint256) = 2**32 - 1
 M64: constant(uint256) = 2**64 - 1
 
@@ -107,9 +111,9 @@ def take(
     assert block.timestamp <= ask.expiry, "market: ask expired"
     assert block.timestamp <= take_.deadline, "market: take expired"
     assert unsafe_sub(ask.rate, 1) < M64, "market: rate out of range"
-    assert unsafe_sub(take_.gpus, 1) < M16, "market: gpus out of range"
+    assert unsafe_sub(take_.gpus, 1) < M8, "market: gpus out of range"
     duration: uint256 = take_.duration
-    assert duration >= ask.min_duration and duration <= ask.max_duration and duration <= M32, "market: duration out of range"
+    assert duration >= ask.min_duration and duration <= ask.max_duration and duration <= M28, "market: duration out of range"
     nodes: uint256 = take_.nodes
     n: uint256 = self._count(nodes)
     # sheet
@@ -119,37 +123,38 @@ def take(
     digest: bytes32 = self._digest(keccak256(abi_encode(ASK_TYPE, ask)))
     assert take_.ask == digest, "market: take of another ask"
     id: uint256 = convert(self._take_digest(take_), uint256)
-    provider: uint256 = staticcall REGISTRY.provider(ask.provider)
-    assert ask.generation == (provider >> 64) & M32, "market: ask cancelled"
-    self._check(convert(provider >> 96, address), digest, ask_sig)
     if msg.sender != take_.renter:
         self._check(take_.renter, convert(id, bytes32), take_sig)
     # price word
-    low: uint256 = self._price()
+    price: uint256 = self._price()
+    low: uint256 = min(price >> 192, (price >> 128) & M64)
     # nodes: status and capacity are the registry's own checks
     for lease: uint256 in lapsed:
         if staticcall ESCROW.terms(lease) & words.REASON == 0:
             extcall ESCROW.stop(lease, 0)
     rest: uint256 = nodes
     word: uint256 = 0
-    unused: uint256 = 0
+    provider: uint256 = 0
     for i: uint256 in range(n, bound=MAX_NODES):
-        word, unused = extcall REGISTRY.reserve(unsafe_sub(rest & M24, 1), take_.gpus)
+        word, provider = extcall REGISTRY.reserve(unsafe_sub(rest & M24, 1), take_.gpus)
         assert word >> 232 == ask.provider, "market: node of another provider"
         if ask.nodes == 0:
             assert (word >> 216) & M16 == ask.class_id, "market: node of another class"
         else:
             assert self._has(ask.nodes, rest & M24), "market: node not offered"
         rest >>= 24
+    # the provider's word came with its nodes
+    assert ask.generation == (provider >> 64) & M32, "market: ask cancelled"
+    self._check(convert(provider >> 96, address), digest, ask_sig)
     # stake >= required, bond
     per_second: uint256 = unsafe_mul(ask.rate, take_.gpus)
-    share: uint256 = extcall POOL.lock(ask.provider, unsafe_mul(accrual._bond(sheet, per_second, low), n))
+    share: uint256 = extcall POOL.lock(ask.provider, unsafe_mul(accrual._bond(sheet, per_second, low), n), (price >> 64) & M64)
     # prepaid
     prepaid: uint256 = take_.prepaid
     assert prepaid >= max((sheet >> 192) & M32, SLOT), "market: prepaid too short"
     assert prepaid <= min(duration, (sheet >> 160) & M32), "market: prepaid too long"
     # deposit; the first lease's bond carries what the division leaves, so that no locked share is nobody's
-    terms: uint256 = ask.rate << 192 | take_.gpus << 176 | ask.provider << 128 | block.timestamp << 88 | duration << 56 | ask.sheet << 8
+    terms: uint256 = ask.rate << 192 | take_.gpus << 184 | ask.provider << 136 | block.timestamp << 96 | duration << 68 | ask.sheet << 8
     bond: uint256 = share
     if n != 1:
         share = unsafe_div(bond, n)
@@ -159,12 +164,13 @@ def take(
     for i: uint256 in range(n, bound=MAX_NODES):
         extcall ESCROW.open(
             unsafe_add(id, i),
-            terms | unsafe_sub(nodes & M24, 1) << 152,
+            terms | unsafe_sub(nodes & M24, 1) << 160,
             take_.renter,
             bond,
             unsafe_mul(per_second, prepaid),
             low,
             digest,
+            skip_contract_check=True,
         )
         nodes >>= 24
         bond = share
@@ -228,7 +234,7 @@ def quote(ask: ILeaseMarket.Ask, take_: ILeaseMarket.Take) -> (uint256, uint256)
     """
     @notice Deposit (wei of a USD) and bond (gwei) of each lease at the newest price, whatever its flags and age.
     """
-    assert ask.rate >> 64 == 0 and take_.gpus <= M16 and take_.prepaid <= M32, "market: quote out of range"
+    assert ask.rate >> 64 == 0 and take_.gpus <= M8 and take_.prepaid <= M32, "market: quote out of range"
     per_second: uint256 = unsafe_mul(ask.rate, take_.gpus)
     low: uint256 = price_word._low(staticcall HUB.price())
     sheet: uint256 = staticcall ESCROW.sheet(ask.sheet)
@@ -288,13 +294,13 @@ def _has(nodes: uint256, place: uint256) -> bool:
 @internal
 @view
 def _price() -> uint256:
-    """@notice The entry gate. @return min(P, TWAP), at least 1 unit."""
+    """@notice The entry gate. @return The hub's price word."""
     word: uint256 = staticcall HUB.price()
     if word & M24 != 0:
         assert word & price_word.PAUSED == 0, "market: paused"
         raise "market: clamped"
     assert block.timestamp <= unsafe_add((word >> 24) & price_word.M40, MAX_AGE), "market: stale price"
-    return min(word >> 192, (word >> 128) & M64)
+    return word
 
 
 @internal

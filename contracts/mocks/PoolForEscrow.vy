@@ -39,9 +39,10 @@ def set_below(p: uint256, below: bool):
 
 
 @external
-def lock(p: uint256, bond: uint256) -> uint256:
+def lock(p: uint256, bond: uint256, price: uint256) -> uint256:
     assert msg.sender == MARKET, "pool: caller is not the market"
     assert not self.below[p], "pool: below required stake"
+    assert price == 1, "pool: not the hub's stake price"
     assert self.required[p] < self.stake_price, "pool: unused"
     shares: uint256 = 2 * bond
     self.locked[p] += shares

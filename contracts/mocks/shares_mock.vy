@@ -78,11 +78,11 @@ def ticket_fields(word: uint256) -> (uint256, uint256):
 
 @pure
 @external
-def faults(slashed: uint256, window_end: uint256, peak: uint256, peak_until: uint256) -> uint256:
-    return stake_words._faults(slashed, window_end, peak, peak_until)
+def faults(slashed: uint256, slashed_at: uint256, peak: uint256, peak_until: uint256) -> uint256:
+    return stake_words._faults(slashed, slashed_at, peak, peak_until)
 
 
 @pure
 @external
 def fault_fields(word: uint256) -> (uint256, uint256, uint256, uint256):
-    return stake_words._slashed(word), stake_words._window_end(word), stake_words._peak(word), stake_words._peak_until(word)
+    return stake_words._slashed(word), stake_words._slashed_at(word), stake_words._peak(word), stake_words._peak_until(word)

@@ -28,8 +28,8 @@ def _until(terms: uint256, money: uint256) -> uint256:
             credits // (rate × GPUs) to settled, so it does not move this; a top-up does.
     @dev settled < 2**32 and the quotient < 2**96: no sum carries. A lease that opened has rate × GPUs != 0.
     """
-    funded: uint256 = unsafe_add((money >> 32) & words.M32, unsafe_div(money >> 160, unsafe_mul(terms >> 192, (terms >> 176) & words.M16)))
-    return unsafe_add((terms >> 88) & words.M40, min((terms >> 56) & words.M32, funded))
+    funded: uint256 = unsafe_add((money >> 32) & words.M32, unsafe_div(money >> 160, unsafe_mul(terms >> 192, (terms >> 184) & words.M8)))
+    return unsafe_add((terms >> 96) & words.M40, min((terms >> 68) & words.M28, funded))
 
 
 @internal
@@ -37,7 +37,7 @@ def _until(terms: uint256, money: uint256) -> uint256:
 def _stop(terms: uint256, money: uint256) -> uint256:
     """@notice The effective stop: the one recorded, else funded_until. Nothing after it is owed."""
     if terms & words.REASON != 0:
-        return unsafe_add((terms >> 88) & words.M40, (terms >> 24) & words.M32)
+        return unsafe_add((terms >> 96) & words.M40, (terms >> 40) & words.M28)
     return self._until(terms, money)
 
 
@@ -92,11 +92,11 @@ def _room(terms: uint256, money: uint256, prepay: uint256, now: uint256) -> (boo
          so `cover` is not below it.
     @return Whether the lease has not lapsed at `now` (funded_until > now), and the room if so.
     """
-    per_second: uint256 = unsafe_mul(terms >> 192, (terms >> 176) & words.M16)
-    duration: uint256 = (terms >> 56) & words.M32
+    per_second: uint256 = unsafe_mul(terms >> 192, (terms >> 184) & words.M8)
+    duration: uint256 = (terms >> 68) & words.M28
     settled: uint256 = (money >> 32) & words.M32
     credits: uint256 = money >> 160
-    elapsed: uint256 = unsafe_sub(now, (terms >> 88) & words.M40)
+    elapsed: uint256 = unsafe_sub(now, (terms >> 96) & words.M40)
     if elapsed >= min(duration, unsafe_add(settled, unsafe_div(credits, per_second))):
         return False, 0
     most: uint256 = unsafe_mul(per_second, unsafe_sub(min(duration, unsafe_add(elapsed, prepay)), settled))

@@ -8,8 +8,8 @@
         need[p]   owner 160 @96 | units 64 @0
         unb[p]    own assets 64 @192 | own shares 64 @128 | delegated assets 64 @64 | delegated shares 64 @0
         stake     delegated shares 64 @0 | tickets issued 32 @64
-        ticket    shares 64 @41 | release 40 @1 | bucket 1 @0 (0 = own)
-        faults[p] units slashed in the window 96 @160 | end of the window 40 @120 | peak units 64 @56 | peak holds until 40 @16
+        ticket    claim 1 @105 (a renter's damages) | shares 64 @41 | release 40 @1 | bucket 1 @0 (0 = own)
+        faults[p] units slashed and not leaked 96 @160 | time of that 40 @120 | peak units 64 @56 | peak holds until 40 @16
         Source: docs/protocol.md, "StakingPool".
 @dev Every writer proves its sums before it packs; the packers here do not check widths again.
 """
@@ -25,6 +25,8 @@ ASSET: constant(uint256) = 1 << 192
 SHARE: constant(uint256) = 1 << 128
 LOCKED: constant(uint256) = 1 << 64
 ISSUED: constant(uint256) = 1 << 64
+# Mark of a ticket that a renter got for damages.
+CLAIM: constant(uint256) = 1 << 105
 
 
 @internal
@@ -106,22 +108,22 @@ def _ticket_release(word: uint256) -> uint256:
 
 @internal
 @pure
-def _faults(slashed: uint256, window_end: uint256, peak: uint256, peak_until: uint256) -> uint256:
+def _faults(slashed: uint256, slashed_at: uint256, peak: uint256, peak_until: uint256) -> uint256:
     """@notice faults[p]."""
-    return slashed << 160 | window_end << 120 | peak << 56 | peak_until << 16
+    return slashed << 160 | slashed_at << 120 | peak << 56 | peak_until << 16
 
 
 @internal
 @pure
 def _slashed(word: uint256) -> uint256:
-    """@notice Units slashed in the window of faults[p]."""
+    """@notice Units slashed that had not leaked away at the last slash, in faults[p]."""
     return word >> 160
 
 
 @internal
 @pure
-def _window_end(word: uint256) -> uint256:
-    """@notice End of the window of faults[p]."""
+def _slashed_at(word: uint256) -> uint256:
+    """@notice Time of the last slash that took something, in faults[p]."""
     return (word >> 120) & M40
 
 

@@ -3,8 +3,8 @@
 """
 @title The words of a lease and of a sheet
 @license AGPL-3.0-only
-@notice terms  rate 64 @192 | gpus 16 @176 | node 24 @152 | provider 24 @128 | start 40 @88 | duration 32 @56
-               | stop - start 32 @24 | sheet 16 @8 | flags 8 @0 (reason 4 @0 | cause 2 @4 | finished @6 | notice given @7)
+@notice terms  rate 64 @192 | gpus 8 @184 | node 24 @160 | provider 24 @136 | start 40 @96 | duration 28 @68
+               | stop - start 28 @40 | sheet 32 @8 | flags 8 @0 (reason 4 @0 | cause 2 @4 | finished @6 | notice given @7)
         money  credits 96 @160 | backing 96 @64 | settled 32 @32 | base + 2**31 32 @0 (0 = no anchor)
         party  renter 160 @96 | bond shares 64 @0
         sheet  notice 32 @224 | min_seconds 32 @192 | prepay 32 @160 | dark limit 32 @128 | table 128 @0
@@ -12,8 +12,9 @@
         Source: docs/protocol.md, "LeaseMarket, LeaseEscrow".
 """
 
-M16: constant(uint256) = 2**16 - 1
+M8: constant(uint256) = 2**8 - 1
 M24: constant(uint256) = 2**24 - 1
+M28: constant(uint256) = 2**28 - 1
 M32: constant(uint256) = 2**32 - 1
 M40: constant(uint256) = 2**40 - 1
 M64: constant(uint256) = 2**64 - 1
@@ -48,51 +49,51 @@ NO_LIMIT: constant(uint256) = 2**32 - 1
 @pure
 def _terms(rate: uint256, gpus: uint256, start: uint256, duration: uint256, sheet: uint256) -> uint256:
     """@notice A running lease without its node and provider; the caller has checked that each field fits."""
-    return rate << 192 | gpus << 176 | start << 88 | duration << 56 | sheet << 8
+    return rate << 192 | gpus << 184 | start << 96 | duration << 68 | sheet << 8
 
 
 @internal
 @pure
 def _per_second(terms: uint256) -> uint256:
-    """@notice rate × GPUs, credits a second: below 2**80, and not 0 in a lease that opened."""
-    return unsafe_mul(terms >> 192, (terms >> 176) & M16)
+    """@notice rate × GPUs, credits a second: below 2**72, and not 0 in a lease that opened."""
+    return unsafe_mul(terms >> 192, (terms >> 184) & M8)
 
 
 @internal
 @pure
 def _node(terms: uint256) -> uint256:
-    return (terms >> 152) & M24
+    return (terms >> 160) & M24
 
 
 @internal
 @pure
 def _provider(terms: uint256) -> uint256:
-    return (terms >> 128) & M24
+    return (terms >> 136) & M24
 
 
 @internal
 @pure
 def _start(terms: uint256) -> uint256:
-    return (terms >> 88) & M40
+    return (terms >> 96) & M40
 
 
 @internal
 @pure
 def _duration(terms: uint256) -> uint256:
-    return (terms >> 56) & M32
+    return (terms >> 68) & M28
 
 
 @internal
 @pure
 def _length(terms: uint256) -> uint256:
     """@notice Seconds from the start to the recorded stop."""
-    return (terms >> 24) & M32
+    return (terms >> 40) & M28
 
 
 @internal
 @pure
 def _sheet(terms: uint256) -> uint256:
-    return (terms >> 8) & M16
+    return (terms >> 8) & M32
 
 
 @internal

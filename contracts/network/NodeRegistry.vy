@@ -121,7 +121,7 @@ MIN_N: constant(uint256) = 256              # docs/protocol.md, "ComputeChalleng
 MAX_N: constant(uint256) = 65_536
 
 REGISTER_TYPE: constant(bytes32) = keccak256(
-    "RegisterNode(uint256 provider,uint256 class_id,uint256 region,bytes32 fingerprints,address key)"
+    "RegisterNode(uint256 provider,address owner,uint256 class_id,uint256 region,bytes32 fingerprints,address key)"
 )
 ROTATE_TYPE: constant(bytes32) = keccak256("RotateKey(uint256 node,address key)")
 
@@ -142,7 +142,8 @@ class_count: public(uint256)
 
 # key 160 @96 | since 32 @64 (first epoch in which it signs) | rotated at 40 @24 (seconds; 0 = never)
 keys: HashMap[uint256, uint256]
-previous_key: HashMap[uint256, address]
+# key 160 @96 | since 32 @64 of the key before
+previous_key: HashMap[uint256, uint256]
 node_of_key: public(HashMap[address, uint256])
 
 # fingerprint -> node + 1; whether it is free again follows from that node's word
@@ -310,7 +311,7 @@ def set_metadata(provider: uint256, metadata: String[256]):
 def transfer_provider(provider: uint256, to: address):
     """
     @notice Offers the provider, with its nodes and its bonded own stake, to `to`, which must accept it. The zero address takes a
-            pending offer back. Operator and payout stay until the new owner changes them.
+            pending offer back.
     """
     self._check_provider(provider)
     self.pending_owner_of[provider] = to
@@ -320,14 +321,23 @@ def transfer_provider(provider: uint256, to: address):
 @external
 def accept_provider(provider: uint256):
     """
-    @notice The caller, to whom the provider was offered, becomes its owner here and in the pool. Tickets of the old owner
-            stay the old owner's.
+    @notice The caller, to whom the provider was offered, becomes its owner here and in the pool, its operator and its payout
+            address, and every ask signed before is void: no key of the old owner keeps a power. Tickets of the old owner stay
+            the old owner's; what the provider earned and nobody has redeemed yet goes to the new payout address.
     """
     # the caller is never the zero address, which stands for "offered to nobody"
     assert self.pending_owner_of[provider] == msg.sender, "registry: not offered to caller"
     self.pending_owner_of[provider] = empty(address)
     old: address = self._owner(provider)
+    word: uint256 = self.prov[provider]
+    # an operator that stays the same (the buyer ran the machines before) must not be bound by its old asks either
+    generation: uint256 = self._next_generation(word)
+    self.prov[provider] = convert(msg.sender, uint256) << 96 | generation << 64
     log INodeRegistry.ProviderTransferred(provider=provider, old=old, new=msg.sender)
+    log INodeRegistry.ProviderOperatorSet(provider=provider, old=convert(word >> 96, address), new=msg.sender)
+    log INodeRegistry.ProviderPayoutSet(provider=provider, old=self.payout[provider], new=msg.sender)
+    log INodeRegistry.GenerationBumped(provider=provider, generation=generation)
+    self.payout[provider] = msg.sender
     extcall POOL.set_owner(provider, msg.sender)
 
 
@@ -341,7 +351,8 @@ def register_node(
     @param region Code below 2**16.
     @param fingerprints One a GPU: keccak256 of its UUID. None may stand in another node.
     @param key Signs the node's heartbeats; never used before.
-    @param sig RegisterNode (EIP-712) by `key`: 65 bytes, or 64 by EIP-2098.
+    @param sig RegisterNode (EIP-712) by `key`: 65 bytes, or 64 by EIP-2098. It names the provider and its owner, so it serves
+               nobody else, whoever gets the provider's id.
     @return Index of the node: its place in the uptime tree, for ever.
     """
     need: uint256 = staticcall POOL.need(provider)
@@ -357,7 +368,7 @@ def register_node(
 
     # keccak256 of the concatenated words: the encoding less its length word
     prints: bytes32 = keccak256(slice(abi_encode(fingerprints, ensure_tuple=False), 32, unsafe_mul(gpus, 32)))
-    self._use_key(key, i, keccak256(abi_encode(REGISTER_TYPE, provider, class_id, region, prints, key)), sig)
+    self._use_key(key, i, keccak256(abi_encode(REGISTER_TYPE, provider, msg.sender, class_id, region, prints, key)), sig)
     first: uint256 = epochs._epoch(block.timestamp) + 1
     self.keys[i] = convert(key, uint256) << 96 | first << 64
 
@@ -399,7 +410,8 @@ def rotate_key(node: uint256, key: address, sig: Bytes[65]):
     assert rotated == 0 or block.timestamp >= rotated + ANSWER_WINDOW + epochs.EPOCH, "registry: rotated too recently"
     self._use_key(key, node, keccak256(abi_encode(ROTATE_TYPE, node, key)), sig)
     since: uint256 = epochs._epoch(block.timestamp) + 1
-    self.previous_key[node] = convert(old >> 96, address)
+    # less the time of its rotation
+    self.previous_key[node] = old >> 64 << 64
     self.keys[node] = convert(key, uint256) << 96 | since << 64 | block.timestamp << 24
     log INodeRegistry.NodeKeyRotated(node=node, old=convert(old >> 96, address), new=key, since=since)
 
@@ -429,9 +441,10 @@ def retire_node(node: uint256):
 ####################################################################
 
 @external
+@reentrant
 def reserve(node: uint256, gpus: uint256) -> (uint256, uint256):
     """
-    @notice Reserves GPUs of an Active node for a lease.
+    @notice Reserves GPUs of an Active node for a lease. It calls nobody, so it needs no lock.
     @return The node's word as it was before, and its provider's word without the units.
     """
     assert msg.sender == MARKET, "registry: caller is not market"
@@ -454,8 +467,7 @@ def bump_generation(provider: uint256, by: address):
     assert convert(word >> 96, address) == by or self._owner(provider) == by, "registry: not operator or owner"
     # a provider that does not exist has the zero address for both
     assert by != empty(address), "registry: nobody bumps"
-    generation: uint256 = ((word >> 64) & M32) + 1
-    assert generation <= M32, "registry: generations used up"
+    generation: uint256 = self._next_generation(word)
     self.prov[provider] = word + GENERATION_ONE
     log INodeRegistry.GenerationBumped(provider=provider, generation=generation)
 
@@ -552,12 +564,15 @@ def owner_of(p: uint256) -> address:
 def key_of(i: uint256, e: uint256) -> address:
     """
     @notice Key that signs for node `i` in epoch `e`; zero before its first epoch. Of keys before the last rotation only one
-            is kept, which is enough for every epoch that can still be refuted.
+            is kept, which is enough for every epoch that can still be refuted; before that one's first epoch the answer is
+            zero, too.
     """
     word: uint256 = self.keys[i]
-    if e >= (word >> 64) & M32:
-        return convert(word >> 96, address)
-    return self.previous_key[i]
+    if e < (word >> 64) & M32:
+        word = self.previous_key[i]
+        if e < (word >> 64) & M32:
+            return empty(address)
+    return convert(word >> 96, address)
 
 
 @view
@@ -620,6 +635,17 @@ def _owner(p: uint256) -> address:
     @notice Owner of a provider, as this contract pushed it to the pool; zero for one that does not exist.
     """
     return convert(staticcall POOL.need(p) >> 96, address)
+
+
+@internal
+@pure
+def _next_generation(word: uint256) -> uint256:
+    """
+    @notice The bid generation after that of a provider's word.
+    """
+    generation: uint256 = ((word >> 64) & M32) + 1
+    assert generation <= M32, "registry: generations used up"
+    return generation
 
 
 @internal

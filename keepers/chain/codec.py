@@ -1,5 +1,6 @@
 """ABI encoding of calls, decoding of results and logs, from the committed JSON of `keepers/chain/abi`.
 
+Words are coded by eth-abi, selectors and topics made by eth-utils: the codecs under web3.py, without web3's import.
 No compiler is needed at run time. Selectors and topics are computed once a contract and cached by the loader.
 """
 
@@ -10,15 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from eth_abi.abi import decode as abi_decode
 from eth_abi.abi import encode as abi_encode
 from eth_abi.exceptions import DecodingError, EncodingError
+from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic, function_abi_to_4byte_selector
 
 from keepers.chain.ports import Call, Event
 from keepers.protocol.errors import HearthError
-from keepers.protocol.hashing import keccak
+
+if TYPE_CHECKING:
+    from eth_typing import ABIEvent, ABIFunction
 
 CONTRACTS = (
     "ComputeToken",
@@ -34,11 +38,7 @@ CONTRACTS = (
 
 def type_of(entry: Mapping[str, Any]) -> str:
     """Canonical ABI type of an input or output; tuples are spelled out, for selectors and for `eth_abi`."""
-    kind = str(entry["type"])
-    if not kind.startswith("tuple"):
-        return kind
-    inner = ",".join(type_of(part) for part in entry["components"])
-    return f"({inner}){kind[5:]}"
+    return str(collapse_if_tuple(dict(entry)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class ContractAbi:
         name = str(entry["name"])
         inputs = tuple(type_of(x) for x in entry["inputs"])
         outputs = tuple(type_of(x) for x in entry["outputs"])
-        selector = keccak(f"{name}({','.join(inputs)})".encode())[:4]
+        selector = bytes(function_abi_to_4byte_selector(cast("ABIFunction", entry)))
         view = entry["stateMutability"] in ("view", "pure")
         known = self.functions.get(name)
         if known is None or len(known.inputs) < len(inputs):  # the fullest form, where there are defaults
@@ -88,7 +88,7 @@ class ContractAbi:
     def _add_event(self, entry: Mapping[str, Any]) -> None:
         name = str(entry["name"])
         fields = tuple((str(x["name"]), type_of(x), bool(x["indexed"])) for x in entry["inputs"])
-        topic = keccak(f"{name}({','.join(kind for _, kind, _ in fields)})".encode())
+        topic = bytes(event_abi_to_log_topic(cast("ABIEvent", entry)))
         self.events[name] = self.by_topic[topic] = EventType(name, topic, fields)
 
     def encode(self, function: str, args: Sequence[Any]) -> bytes:

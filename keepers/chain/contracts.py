@@ -147,8 +147,8 @@ class StakingPool(Contract):
     def poke(self, provider: int) -> Call:
         return self._call("poke", provider)
 
-    def lock(self, provider: int, bond: int) -> Call:
-        return self._call("lock", provider, bond)
+    def lock(self, provider: int, bond: int, price: int) -> Call:
+        return self._call("lock", provider, bond, price)
 
     def end_bond(self, provider: int, shares: int, taken: int, to: str, limit: int) -> Call:
         return self._call("end_bond", provider, shares, taken, to, limit)
@@ -461,6 +461,9 @@ class LeaseEscrow(Contract):
     def give_notice(self, id: int) -> Call:
         return self._call("give_notice", id)
 
+    def free_bond(self, id: int) -> Call:
+        return self._call("free_bond", id)
+
     def stop_dark(
         self, id: int, header0: int, leaf0: int, proof0: Sequence[bytes], header: int, leaf: int, proof: Sequence[bytes]
     ) -> Call:
@@ -552,6 +555,9 @@ class BurnMintEngine(Contract):
 
     def peg(self, *, at: BlockRef) -> int:
         return cast("int", self._read("peg", at=at))
+
+    def peg_of(self, period: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("peg_of", period, at=at))
 
     def shares(self, *, at: BlockRef) -> tuple[int, int]:
         return cast("tuple[int, int]", self._read("shares", at=at))

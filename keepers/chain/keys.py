@@ -128,12 +128,17 @@ def new_signer() -> tuple[LocalSigner, bytes]:
 
 def write_keystore(path: Path, secret: bytes, password: str) -> str:
     """Encrypt `secret` into a new file of mode 0600; returns the account. Refuses to overwrite (H1005)."""
-    from eth_keyfile.keyfile import create_keyfile_json  # slow to import, and only here
-
-    content = create_keyfile_json(secret, password, version=3, kdf="scrypt", iterations=SCRYPT_N)
-    content["address"] = LocalSigner(secret).address[2:]
+    content = encrypt(secret, password)
     write_private(path, json.dumps(content, indent=2) + "\n")
     return "0x" + str(content["address"])
+
+
+def encrypt(secret: bytes, password: str, cost: int = SCRYPT_N) -> dict[str, Any]:
+    """`secret` as the content of a keystore of version 3; `cost` is scrypt's N, a power of two."""
+    from eth_keyfile.keyfile import create_keyfile_json  # slow to import, and only here
+
+    content = create_keyfile_json(secret, password, version=3, kdf="scrypt", iterations=cost)
+    return {**content, "address": LocalSigner(secret).address[2:]}
 
 
 def write_private(path: Path, text: str) -> None:
@@ -153,7 +158,7 @@ def write_private(path: Path, text: str) -> None:
 
 def keystore_address(path: Path) -> str:
     """Account that a keystore names, without opening it. Raises H1101."""
-    return "0x" + str(_keystore(path).get("address", "")).removeprefix("0x").lower()
+    return "0x" + str(read_keystore(path).get("address", "")).removeprefix("0x").lower()
 
 
 def open_keystore(path: Path, password: str | None = None, password_file: Path | None = None) -> LocalSigner:
@@ -161,7 +166,7 @@ def open_keystore(path: Path, password: str | None = None, password_file: Path |
 
     Raises H1101 (missing, no keystore or no password), H1102 (wrong password), H1103 (others can read it).
     """
-    content = _keystore(path)
+    content = read_keystore(path)
     if password is None and password_file is not None:
         password = read_secret(password_file)
     if password is None:
@@ -172,24 +177,33 @@ def open_keystore(path: Path, password: str | None = None, password_file: Path |
             next=("hearth check",),
             exit_code=4,
         )
+    return LocalSigner(decrypt(content, password, str(path)))
+
+
+def decrypt(content: Mapping[str, Any], password: str, where: str) -> bytes:
+    """The secret of a keystore's content, for a signer or for another keystore. `where` names it in errors.
+
+    Raises H1101 (no keystore of version 3), H1102 (wrong password, or the key of another account than it names).
+    """
     from eth_keyfile.keyfile import decode_keyfile_json
 
     try:
         secret = decode_keyfile_json(dict(content), password)
     except ValueError:
         raise HearthError(
-            "H1102", f"the password does not open {path}", next=("hearth key test",), exit_code=4
+            "H1102", f"the password does not open {where}", next=("hearth key test",), exit_code=4
         ) from None
     except (KeyError, TypeError, NotImplementedError) as error:
-        raise HearthError("H1101", f"{path} is no keystore of version 3", exit_code=4) from error
-    signer = LocalSigner(bytes(secret))
+        raise HearthError("H1101", f"{where} is no keystore of version 3", exit_code=4) from error
+    address = LocalSigner(bytes(secret)).address
     named = str(content.get("address", "")).removeprefix("0x").lower()
-    if named and "0x" + named != signer.address:
-        raise HearthError("H1102", f"{path} names 0x{named} but holds the key of {signer.address}", exit_code=4)
-    return signer
+    if named and "0x" + named != address:
+        raise HearthError("H1102", f"{where} names 0x{named} but holds the key of {address}", exit_code=4)
+    return bytes(secret)
 
 
-def _keystore(path: Path) -> Mapping[str, Any]:
+def read_keystore(path: Path) -> Mapping[str, Any]:
+    """The content of a keystore, still encrypted. Raises H1101, H1103."""
     path = path.expanduser()
     check_private(path)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import rich_click as click
@@ -14,7 +15,7 @@ from keepers.cli.options import Options, group
 from keepers.protocol.errors import HearthError
 
 
-@group()
+@group(default="show")
 def config() -> None:
     """Settings: show with their origin, set, path."""
 
@@ -37,7 +38,7 @@ def show(options: Options) -> None:
 def set_(options: Options, key: str, value: str) -> None:
     """Write one setting into the config file. Secrets are given as files: password_file, never password."""
     path = write_setting(key, value, options.config)
-    options.say(f"{key} = {value}    {path}")
+    options.emit("setting", {"key": key, "value": value, "path": str(path)}, lambda: f"{key} = {value}    {path}")
 
 
 @config.command()
@@ -58,9 +59,29 @@ def write_setting(key: str, value: str, config_file: str | None = None) -> Path:
 
     Raises H1001 (unknown key or wrong value), H1005 (a secret, or no key at all).
     """
-    from keepers.runtime.settings import default_files
-    from keepers.sdk.connect import check_settings
+    return write_settings({key: value}, config_file)
 
+
+def write_settings(values: Mapping[str, str], config_file: str | None = None) -> Path:
+    """Several at once, for settings that must agree with each other; see `write_setting`."""
+    for key in values:
+        _check_key(key)
+    target = Path(config_file) if config_file else default_target()
+    after = target.read_text(encoding="utf-8") if target.exists() else ""
+    for key, value in values.items():
+        after = _with(after, key, value)
+    _write(target, after)
+    return target
+
+
+def default_target() -> Path:
+    """The user's config file."""
+    from keepers.runtime.settings import default_files
+
+    return default_files()[1]
+
+
+def _check_key(key: str) -> None:
     if not re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", key):
         raise HearthError("H1005", f"{key!r} is no setting", next=("hearth config show",), exit_code=2)
     if key.split(".")[-1] in ("password", "secret", "private_key"):
@@ -70,15 +91,19 @@ def write_setting(key: str, value: str, config_file: str | None = None) -> Path:
             next=(f"hearth config set {key}_file FILE",),
             exit_code=2,
         )
-    target = Path(config_file) if config_file else default_files()[1]
-    text = target.read_text(encoding="utf-8") if target.exists() else ""
-    after = _with(text, key, value)
+
+
+def _write(target: Path, after: str) -> None:
+    from keepers.sdk.connect import check_settings
+
     check_settings(tomllib.loads(after))
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = target.with_name(target.name + ".part")
-    beside.write_text(after, encoding="utf-8")
-    os.replace(beside, target)
-    return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside = target.with_name(target.name + ".part")
+        beside.write_text(after, encoding="utf-8")
+        os.replace(beside, target)
+    except OSError as error:
+        raise HearthError("H1002", f"{target} cannot be written", why=(str(error.strerror),), exit_code=2) from None
 
 
 def _literal(value: str) -> str:

@@ -15,8 +15,9 @@ def demo(options: Options, keep: bool) -> None:
 
     Exits 1 if any line of the bill is off by one wei.
     """
+    from keepers.cli.receipt import receipt_html
     from keepers.demo.scenario import run
 
-    wrong = run(say=options.say, keep=keep)
+    wrong = run(say=options.say, keep=keep, page=lambda receipt, *where: receipt_html([receipt], *where))
     if wrong:
         raise HearthError("H5008", "the bill is off", why=wrong, next=("read the log files named above",), exit_code=1)

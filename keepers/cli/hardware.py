@@ -20,3 +20,27 @@ def uuids_here(count: int | None = None) -> tuple[str, ...]:
     if count is not None and count > len(found):
         raise HearthError("H3101", f"{len(found)} GPUs answer, not {count}", next=("hearth check agent",))
     return tuple(found[: count or len(found)])
+
+
+def class_here() -> str:
+    """Name of the one hardware class of this machine's GPUs. Raises H3101 … H3107, or H1005 where they differ."""
+    from keepers.gpu.classes import classify
+    from keepers.gpu.sampler import Sampler
+
+    uuids_here()
+    sampler = Sampler()
+    sampler.sample()
+    names = set()
+    for identity in sampler.identities():
+        known = classify(identity.name, identity.pci_device, identity.memory_mib, identity.pci_vendor)
+        names.add(known.name if known else "")
+    if len(names) == 1 and "" not in names:
+        return names.pop()
+    said = ", ".join(sorted(name or "none of ours" for name in names))
+    raise HearthError(
+        "H1005",
+        "the class is not clear from the GPUs here",
+        why=(f"classes found: {said}",),
+        next=("--class NAME", "one node a class: --gpus"),
+        exit_code=2,
+    )

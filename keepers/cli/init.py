@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from keepers.cli.config import write_setting
-from keepers.cli.key import make_password
+from keepers.cli.keyfiles import make_password
 from keepers.cli.options import Options, command
+from keepers.protocol.errors import HearthError
+
+if TYPE_CHECKING:
+    from keepers.cli.market import Machine
 
 ROLES = ("renter", "provider", "attester", "settler")
 
@@ -23,7 +28,7 @@ def init(options: Options, role: str, payout: str | None) -> None:
     settings = load_settings(options.flags()).settings
     folder = settings.home_path / "keys"
     lines: list[str] = []
-    data: dict[str, object] = {"role": role}
+    data: dict[str, Any] = {"role": role}
     wanted = {"renter": ["renter"], "provider": ["renter", "node-0"], "attester": ["attester"], "settler": ["settler"]}
     for name in wanted[role]:
         keystore, address, fresh = _key(folder, name)
@@ -42,18 +47,49 @@ def init(options: Options, role: str, payout: str | None) -> None:
     if options.rpc:
         write_setting("rpc_urls", "[" + ", ".join(f'"{url}"' for url in options.rpc.split(",")) + "]", options.config)
     lines.append(f"wrote     {data['config']}")
+    lines += _chain_lines(options, role, data)
     lines.append(
         "note      the password beside its keystore protects backups, not this disk: move it where only you read it"
     )
     nexts = {
         "renter": "fund the key with gas and tokens, then: hearth wallet show",
-        "provider": "fund the operator, then: hearth check provider, hearth node register --class NAME --key FILE"
+        "provider": "fund the operator (gas, tokens), then: hearth check provider, hearth node register --price USD"
         + (f" --payout {payout}" if payout else ""),
-        "attester": "hearth check attester; the owner seats the key; then: hearth attester",
-        "settler": "fund the key with gas, then: hearth check settler, hearth settler",
+        "attester": "hearth check attester; the owner seats the key; then: hearth up --service",
+        "settler": "fund the key with gas, then: hearth check settler, hearth up --service",
     }
     options.emit("init", data, lambda: "\n".join(lines))
     options.note(f"next  {nexts[role]}")
+
+
+def _chain_lines(options: Options, role: str, data: dict[str, Any]) -> list[str]:
+    """How much the key needs and what the market asks: only looked up, and only where the chain answers."""
+    from keepers.cli.market import fund_line, market_line
+
+    account = data["operator" if role == "provider" else "key"]["address"]
+    section = "renter" if role == "provider" else role
+    machine = _machine() if role == "provider" else None
+    try:
+        hearth = options.hearth()
+        fund, data["fund"] = fund_line(hearth, section, account, machine)
+        lines = [f"fund      {fund}"]
+        if machine is not None:
+            market, data["market"] = market_line(hearth, machine)
+            lines.append(f"market    {market}")
+        return lines
+    except HearthError as error:
+        data["fund"] = None
+        return [f"fund      {account} (how much is not known: {error.message}; later: hearth check {role})"]
+
+
+def _machine() -> Machine | None:
+    from keepers.cli.hardware import class_here, uuids_here
+    from keepers.cli.market import Machine
+
+    try:
+        return Machine(class_here(), len(uuids_here()))
+    except HearthError:
+        return None
 
 
 def _key(folder: Path, name: str) -> tuple[Path, str, bool]:

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from keepers.cli import output
+from keepers.cli.keyfiles import ask_password, key_folder, make_password
 from keepers.cli.options import Options, group
+from keepers.cli.rotate import rotate
 from keepers.protocol.errors import HearthError
 
+if TYPE_CHECKING:
+    from keepers.sdk.backup import Kept
 
-@group()
+
+@group(default="list")
 def key() -> None:
-    """Keys: new, import, list, test."""
+    """Keys: new, import, list, test, rotate, backup."""
 
 
-def key_folder(options: Options) -> Path:
-    """Where keystores of this home lie."""
-    from keepers.sdk.connect import load_settings
-
-    home: Path = load_settings(options.flags()).settings.home_path
-    return home / "keys"
-
-
-def make_password(path: Path) -> str:
-    """A random password in a new file of mode 0600 beside the keystore."""
-    from keepers.chain.keys import write_private
-
-    password = secrets.token_urlsafe(32)
-    write_private(path, password + "\n")
-    return password
+key.add_command(rotate)
 
 
 @key.command()
@@ -69,17 +60,31 @@ def new(options: Options, name: str, target: Path | None, password_file: Path | 
 @click.option(
     "--secret-file", type=click.Path(path_type=Path), help="A file (0600) with the hex secret; delete it afterwards."
 )
-@click.option("--password-file", type=click.Path(path_type=Path), help="Password of the keystore that is written.")
+@click.option(
+    "--backup", type=click.Path(path_type=Path), help="A file of `hearth key backup`: every key of it, by its name."
+)
+@click.option("--password-file", type=click.Path(path_type=Path), help="Password of the keystore, or of the backup.")
 @click.pass_obj
 def import_(
-    options: Options, name: str, keystore: Path | None, secret_file: Path | None, password_file: Path | None
+    options: Options,
+    name: str,
+    keystore: Path | None,
+    secret_file: Path | None,
+    backup: Path | None,
+    password_file: Path | None,
 ) -> None:
-    """Take over a key from a keystore, or from a file with its secret. Secrets are never read from the command line."""
+    """Take over a key from a keystore, from a file with its secret, or all keys of a backup.
+
+    Secrets are never read from the command line.
+    """
     from keepers.chain.keys import LocalSigner, open_keystore, write_keystore, write_private
     from keepers.chain.private_files import check_private, read_secret
 
-    if (keystore is None) == (secret_file is None):
-        raise HearthError("H1005", "give either --keystore or --secret-file", exit_code=2)
+    if sum(given is not None for given in (keystore, secret_file, backup)) != 1:
+        raise HearthError("H1005", "give one of --keystore, --secret-file and --backup", exit_code=2)
+    if backup is not None:
+        _restore(options, backup, password_file)
+        return
     target = key_folder(options) / f"{name}.json"
     if target.exists():
         raise HearthError(
@@ -148,9 +153,7 @@ def test(options: Options, file: Path, password_file: Path | None) -> None:
     where = password_file or (beside if beside.exists() else None)
     password = None
     if where is None:
-        if not sys.stdin.isatty():
-            raise HearthError("H1101", f"no password for {file}", next=("--password-file FILE",), exit_code=4)
-        password = click.prompt("Password", hide_input=True, err=True)
+        password = ask_password(None, str(file))
     signer = open_keystore(file, password, where)
     digest = secrets.token_bytes(32)
     try:
@@ -160,3 +163,67 @@ def test(options: Options, file: Path, password_file: Path | None) -> None:
     if back != signer.address:
         raise HearthError("H1102", f"{file} opens, but its signature does not come back to its account", exit_code=4)
     options.emit("key", {"address": signer.address, "ok": True}, lambda: f"ok  {signer.address} opens and signs")
+
+
+@key.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--password-file", type=click.Path(path_type=Path), help="The backup's password; else a prompt.")
+@click.pass_obj
+def backup(options: Options, file: Path, password_file: Path | None) -> None:
+    """All keys of this home and its config in one encrypted file, opened again before it is called done.
+
+    Back on any machine: hearth key import --backup FILE. Keep the password elsewhere than the file.
+    """
+    from keepers.sdk.backup import write_backup
+
+    kept = _kept(options)
+    options.note(f" plan  {len(kept)} keys into {file} (0600): {', '.join(k.name for k in kept) or 'none'}")
+    if options.planned({"file": str(file), "keys": [k.name for k in kept]}):
+        return
+    done = write_backup(file, kept, ask_password(password_file, str(file), twice=True))
+    data = {"file": str(file), "keys": [{"name": n, "address": a} for n, a in done.items()]}
+    lines = [f"ok  {name:<12} {address}" for name, address in done.items()]
+    options.emit("backup", data, lambda: "\n".join([*lines, f"wrote {file}: every key of it opens"]))
+    options.note("next  copy it to another machine, and its password to a third place")
+
+
+def _kept(options: Options) -> list[Kept]:
+    """The keystores of the home's folder, and those that the config names elsewhere."""
+    from keepers.sdk.backup import Kept
+    from keepers.sdk.connect import load_settings
+
+    settings: Any = load_settings(options.flags()).settings
+    named: dict[Path, tuple[str, str | None]] = {}
+    for section in ("renter", "attester", "settler"):
+        row = getattr(settings, section)
+        if row.keystore is not None:
+            named[row.keystore.expanduser().absolute()] = (section, _text(row.password))
+    for node, path in zip(settings.agent.nodes, settings.agent.keystores, strict=True):
+        named[path.expanduser().absolute()] = (f"node-{node}", _text(settings.agent.password))
+    folder = (settings.home_path / "keys").absolute()
+    found: dict[str, Kept] = {}
+    here = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    for path in [*here, *(path for path in named if path not in here)]:
+        section, password = named.get(path, (path.stem, None))
+        name, number = path.stem if path in here else section, 2
+        while name in found:
+            name, number = f"{section}-{number}", number + 1
+        beside = path.with_suffix(".pass")
+        found[name] = Kept(name, path, password, beside if password is None and beside.exists() else None)
+    return list(found.values())
+
+
+def _text(password: Any) -> str | None:
+    return None if password is None else str(password.get_secret_value())
+
+
+def _restore(options: Options, source: Path, password_file: Path | None) -> None:
+    from keepers.sdk.backup import restore_backup
+
+    folder = key_folder(options)
+    password = ask_password(password_file, str(source))
+    done = restore_backup(source, password, folder, make_password)
+    data = [{"name": k.name, "address": k.address, "keystore": str(k.path), "fresh": k.fresh} for k in done]
+    lines = [f"{k.address}  {k.path}{'' if k.fresh else '  kept'}" for k in done]
+    options.emit("keys", data, lambda: "\n".join(lines))
+    options.note("next  hearth init ROLE takes the keys it finds, or: hearth config set SECTION.keystore FILE")

@@ -25,12 +25,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("status", "status", "Your leases, or one of them."),
     "topup": ("rent", "topup", "Pay a running lease further ahead."),
     "close": ("rent", "close", "Stop a lease and show its bill."),
-    "receipt": ("status", "receipt", "Everything that moved money in a lease."),
+    "receipt": ("receipt", "receipt", "Everything that moved money in a lease, with its proofs."),
     "wallet": ("wallet", "wallet", "Tokens and credits: show, buy, refund, redeem."),
     "node": ("node", "node", "Your machines: list, register, price, drain, retire."),
     "stake": ("stake", "stake", "Stake behind your machines: show, add, remove, withdraw."),
     "earnings": ("earnings", "earnings", "What a provider has earned and can redeem."),
-    "key": ("key", "key", "Keys: new, import, list, test."),
+    "key": ("key", "key", "Keys: new, import, list, test, rotate, backup."),
     "agent": ("up", "agent", "Run an agent: the daemon of a machine."),
     "attester": ("up", "attester", "Run an attester: a seat of the committee."),
     "settler": ("up", "settler", "Run a settler: permissionless upkeep for a bounty."),
@@ -129,13 +129,31 @@ def run(arguments: Sequence[str] | None = None, options: Options | None = None) 
         if obj.verbose >= 2:
             raise
         # The name of the class says where to look; its text may quote a secret, so it stays out.
+        path = _crash_file(error)
         bug = HearthError(
             "H9001",
             f"a defect of ours: {type(error).__name__}",
             why=("this should never be seen",),
-            next=("repeat with -vv and report what it prints (read it first: it may show paths)",),
+            next=((f"report it with {path} (places in our code only, no values)",) if path else ())
+            + ("repeat with -vv for more (read it before you show it)",),
         )
         return _explain(bug, obj)
+
+
+def _crash_file(error: BaseException) -> str:
+    """Where it happened, without values or messages, for those may quote a secret. "" if it cannot be kept."""
+    import tempfile
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f"{type(error).__name__}", *(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)]
+    try:
+        handle, path = tempfile.mkstemp(prefix="hearth-crash-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write("\n".join(lines) + "\n")
+    except OSError:
+        return ""
+    return path
 
 
 def _explain(error: Any, obj: Options) -> int:

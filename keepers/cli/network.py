@@ -11,7 +11,7 @@ from keepers.cli.options import Options, group
 from keepers.protocol.errors import HearthError
 
 
-@group()
+@group(default="list")
 def network() -> None:
     """Networks: list, show, add, use."""
 
@@ -129,7 +129,12 @@ def use(options: Options, name: str) -> None:
     place = _resolve(name)
     record = load_record(place)
     path = write_setting("deployment", place, options.config)
-    options.say(f"{record.network} (chain {record.chain_id}) is the default: {path}")
+    options.emit(
+        "network",
+        {"network": record.network, "chain_id": record.chain_id, "config": str(path)},
+        lambda: f"{record.network} (chain {record.chain_id}) is the default: {path}",
+    )
+    options.note("next  hearth init ROLE, or hearth check")
 
 
 def _resolve(name: str) -> str:

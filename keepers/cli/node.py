@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from keepers.cli import output, units
+from keepers.cli.hardware import class_here
+from keepers.cli.keyfiles import key_folder
 from keepers.cli.options import Options, group
 from keepers.cli.stake import own_provider
+from keepers.cli.status import lease_data, lease_text
 from keepers.protocol.errors import HearthError
 
 if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
+    from keepers.sdk.types import SignedAsk
 
 _FILE = click.Path(path_type=Path)
 
 
-@group()
+@group(default="list")
 def node() -> None:
-    """Your machines: list, register, price, drain, retire."""
+    """Your machines: list, register, price, drain, retire; and leases on them: notice, leave."""
 
 
 @node.command("list")
@@ -57,36 +61,53 @@ def list_(options: Options, provider: int | None, everybody: bool) -> None:
 
 
 @node.command()
-@click.option("--class", "class_name", metavar="NAME", required=True, help="Hardware class, like RTX-4090-24GB.")
+@click.option("--class", "class_name", metavar="NAME", help="Hardware class, like RTX-4090-24GB; what is found here.")
 @click.option("--gpus", type=click.IntRange(1, 16), metavar="N", help="How many; all that are found by default.")
-@click.option("--key", "keystore", type=_FILE, required=True, help="Keystore of the node's own key.")
+@click.option("--key", "keystore", type=_FILE, help="Keystore of the node's own key; keys/node-0.json of the home.")
 @click.option("--key-password-file", type=_FILE, help="Its password; default: the .pass file beside it.")
 @click.option("--payout", metavar="ADDRESS", help="Where pay goes; the key's own by default.")
 @click.option("--region", type=click.IntRange(0, 65_535), default=0, show_default=True, metavar="ID")
 @click.option(
     "--stake", "stake_text", metavar="TOKENS", help="Stake this much too; what the class asks for by default."
 )
+@click.option("--salt", default="", metavar="TEXT", help="Only if somebody else has taken the fingerprint of your GPU.")
+@click.option("--price", "usd", metavar="USD", help="Sign an ask too, like 0.432 USD per GPU-hour.")
+@click.option("--out", type=_FILE, metavar="FOLDER", help="Write that ask into this folder; offers/ of the home.")
+@click.option("--sheet", type=click.IntRange(0), default=0, show_default=True, metavar="ID", help="Its term sheet.")
 @click.option(
     "--stand-in", "stand_in", metavar="LABEL", help="No GPU here: register a declared stand-in (local networks only)."
 )
 @click.pass_obj
 def register(
     options: Options,
-    class_name: str,
+    class_name: str | None,
     gpus: int | None,
-    keystore: Path,
+    keystore: Path | None,
     key_password_file: Path | None,
     payout: str | None,
     region: int,
     stake_text: str | None,
+    salt: str,
+    usd: str | None,
+    out: Path | None,
+    sheet: int,
     stand_in: str | None,
 ) -> None:
-    """One plan: provider, node, stake. Interrupted? The same command resumes at the first missing step."""
-    from keepers.chain.keys import open_keystore
+    """One plan: provider, node, stake, ask. Interrupted? The same command resumes at the first missing step.
 
+    Writes the node into [agent] of the config, so that `hearth up` runs it.
+    """
+    from keepers.chain.keys import open_keystore
+    from keepers.sdk.client import rate_wei
+
+    rate = rate_wei(units.price(usd)) if usd else None
+    keystore = (keystore or key_folder(options) / "node-0.json").expanduser()
+    if not keystore.is_file():
+        raise HearthError("H1101", f"there is no keystore {keystore}", next=("hearth init provider",), exit_code=4)
     hearth = options.hearth()
+    class_name = class_name or class_here()
     class_id = _class_id(hearth, class_name)
-    prints, found = _fingerprints(hearth, class_name, gpus, stand_in)
+    prints, found = _fingerprints(hearth, class_name, gpus, salt, stand_in)
     beside = keystore.with_suffix(".pass")
     signer = open_keystore(keystore, password_file=key_password_file or beside)
     me = hearth.address
@@ -95,10 +116,11 @@ def register(
     options.note(
         f" plan  provider of {units.short(me)} (payout {units.short(to)}) · node {units.short(signer.address)}"
         f" with {found} x {class_name}"
-        " · stake what is required\n risk  a proven lie costs the minimum stake; silence costs pay only · undo:"
+        f" · stake what is required{f' · sign an ask at {usd} USD per GPU-hour' if usd else ''}\n"
+        " risk  a proven lie costs the minimum stake; silence costs pay only · undo:"
         " hearth node retire"
     )
-    if options.dry_run:
+    if options.planned({"class": class_name, "gpus": found, "key": signer.address, "payout": to}, hearth):
         return
     options.confirm()
     provider = hearth.register_provider(me, to, "", options.progress)
@@ -107,14 +129,20 @@ def register(
     short = units.token_gwei(stake_text) if stake_text else max(0, view.required_gwei - view.staked_gwei)
     if short:
         hearth.add_stake(provider, short, options.progress)
-    data = {"provider": provider, "node": index, "key": signer.address, "gpus": found}
-    options.emit(
-        "node",
-        data,
-        lambda: f"node {index} of provider {provider}: Pending until a report of a whole clean epoch is usable",
-        hearth,
-    )
-    options.note(f"next  hearth agent --node {index}    ·    hearth node price {index} --usd 0.43")
+    declared = f"{class_name}:{found}:{stand_in}" if stand_in else ""
+    config = write_agent(options, index, keystore, key_password_file, declared)
+    data = {"provider": provider, "node": index, "key": signer.address, "gpus": found, "config": str(config)}
+    lines = [f"node {index} of provider {provider}: Pending until a report of a whole clean epoch is usable"]
+    lines.append(f"wrote [agent] of {config}")
+    if rate is not None:
+        signed = hearth.sign_ask(
+            provider, [index], rate, sheet=sheet, expiry_at=hearth.head().timestamp + units.duration("7d")
+        )
+        path = _write_ask(hearth, signed, out or key_folder(options).parent / "offers")
+        data |= {"ask": "0x" + signed.digest.hex(), "file": str(path)}
+        lines.append(f"ask {path}: give it to renters, or serve its folder")
+    options.emit("node", data, lambda: "\n".join(lines), hearth)
+    options.note("next  hearth up" + ("" if usd else f"    ·    hearth node price {index} --usd 0.43 --out FOLDER"))
 
 
 @node.command()
@@ -158,9 +186,7 @@ def price(
     if out is None:
         options.say(text.rstrip())
         return
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{signed.digest.hex()[:16]}.json"
-    path.write_text(text, encoding="utf-8")
+    path = _write_ask(hearth, signed, out)
     data = {"ask": "0x" + signed.digest.hex(), "file": str(path), "rate_wei": rate}
     options.emit(
         "ask",
@@ -183,11 +209,51 @@ def drain(options: Options, provider: int | None) -> None:
     options.note(
         f" plan  withdraw all asks of provider {mine} at once · running leases go on · undo: hearth node price"
     )
-    if options.dry_run:
+    if options.planned({"provider": mine}, hearth):
         return
     options.confirm()
     hearth.drain(mine, options.progress)
     options.emit("drain", {"provider": mine}, lambda: f"all asks of provider {mine} are withdrawn", hearth)
+    options.note(f"next  hearth node list --provider {mine}")
+
+
+@node.command()
+@click.argument("lease")
+@click.pass_obj
+def notice(options: Options, lease: str) -> None:
+    """End a lease on your node with the notice of its sheet: full pay until then, no forfeit. Operator or owner."""
+    hearth = options.hearth()
+    view = hearth.status(lease)
+    options.note(
+        f" plan  give notice on lease {view.ordinal} (node {view.terms.node}) · it runs on for the sheet's"
+        " notice, paid in full · cannot be taken back"
+    )
+    if options.planned({"lease": view.ordinal}, hearth):
+        return
+    options.confirm()
+    after = hearth.notice(lease, options.progress)
+    options.emit("lease", lease_data(after), lambda: lease_text(options, after), hearth)
+    options.note("next  hearth node drain, so that no new lease comes")
+
+
+@node.command()
+@click.argument("lease")
+@click.pass_obj
+def leave(options: Options, lease: str) -> None:
+    """Stop a lease on your node at once (HOST_EXIT): its bond is forfeited to the renter. Only the provider's owner."""
+    hearth = options.hearth()
+    view = hearth.status(lease)
+    options.note(
+        f" plan  stop lease {view.ordinal} (node {view.terms.node}) now · attested seconds are paid\n"
+        " risk  the sheet's forfeit goes from the bond to the renter · without it: hearth node notice"
+        f" {view.ordinal}"
+    )
+    if options.planned({"lease": view.ordinal}, hearth):
+        return
+    options.confirm_name(f"lease-{view.ordinal}", f"leaving lease {view.ordinal} forfeits its bond")
+    after = hearth.leave(lease, options.progress)
+    options.emit("lease", lease_data(after), lambda: lease_text(options, after), hearth)
+    options.note(f"next  hearth receipt {after.ordinal}")
 
 
 @node.command()
@@ -201,12 +267,44 @@ def retire(options: Options, index: int) -> None:
         f" plan  retire node {index} of provider {word.provider} for ever · its GPUs may stand in another node"
         " after the cooldown"
     )
-    if options.dry_run:
+    if options.planned({"node": index, "provider": word.provider}, hearth):
         return
     options.confirm_name(f"node-{index}", f"retiring node {index} cannot be undone")
     hearth.retire(index, options.progress)
     options.emit("node", {"node": index, "state": "RETIRED"}, lambda: f"node {index} is retired", hearth)
     options.note("next  hearth stake remove all")
+
+
+def _write_ask(hearth: Hearth, signed: SignedAsk, folder: Path) -> Path:
+    from keepers.sdk.offers import to_json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{signed.digest.hex()[:16]}.json"
+    path.write_text(to_json(signed, hearth.market_domain), encoding="utf-8")
+    return path
+
+
+def write_agent(options: Options, index: int, keystore: Path, password_file: Path | None, stand_in: str) -> Path:
+    """Add a node to [agent] of the config, or replace its entry: what `hearth up` reads."""
+    from keepers.cli.config import write_settings
+    from keepers.sdk.connect import load_settings
+
+    section = load_settings(options.flags()).section("agent")
+    rows = {
+        node: [str(path), section.gpus[i] if section.gpus else "", section.stand_in[i] if section.stand_in else ""]
+        for i, (node, path) in enumerate(zip(section.nodes, section.keystores, strict=True))
+    }
+    rows[index] = [str(keystore.expanduser().absolute()), "", stand_in]
+    values = {
+        "agent.nodes": json.dumps(list(rows)),
+        "agent.keystores": json.dumps([row[0] for row in rows.values()]),
+    }
+    for place, name in ((1, "gpus"), (2, "stand_in")):
+        if any(row[place] for row in rows.values()):
+            values[f"agent.{name}"] = json.dumps([row[place] for row in rows.values()])
+    if password_file is not None:
+        values["agent.password_file"] = str(password_file.expanduser().absolute())
+    return write_settings(values, options.config)
 
 
 def _class_id(hearth: Hearth, name: str) -> int:
@@ -226,7 +324,9 @@ def _class_id(hearth: Hearth, name: str) -> int:
     )
 
 
-def _fingerprints(hearth: Hearth, class_name: str, gpus: int | None, stand_in: str | None) -> tuple[list[bytes], int]:
+def _fingerprints(
+    hearth: Hearth, class_name: str, gpus: int | None, salt: str, stand_in: str | None
+) -> tuple[list[bytes], int]:
     from keepers.cli.hardware import uuids_here
     from keepers.gpu.fingerprint import fingerprint
 
@@ -238,4 +338,4 @@ def _fingerprints(hearth: Hearth, class_name: str, gpus: int | None, stand_in: s
         uuids = StandIn(class_name, gpus or 1, stand_in).uuids()
     else:
         uuids = uuids_here(gpus)
-    return [fingerprint(uuid) for uuid in uuids], len(uuids)
+    return [fingerprint(uuid, salt) for uuid in uuids], len(uuids)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from keepers.cli import output, units
+from keepers.cli import output, quotes, units
 from keepers.cli.options import Options, command
 from keepers.protocol.errors import HearthError
+
+if TYPE_CHECKING:
+    from keepers.sdk.client import Hearth
+    from keepers.sdk.history import Share
+    from keepers.sdk.types import Quote
 
 
 @command()
@@ -31,8 +37,24 @@ def offers(options: Options, gpu_text: str, term: str, most: str | None, regions
         max_usd_per_gpu_hour=None if most is None else units.price(most),
     )
 
+    wish = {"gpu": gpu_text, "hours": term, "place": place, "max_usd": most, "regions": list(regions)}
+    name_of_quote = quotes.remember(options, hearth, quote, wish)
+    shares = _shares(hearth, quote)
+
     def text() -> str:
-        headers = ["#", "node", "class", "GPUs", "$/GPU-h", "total", "notice", "min", "provider", "region"]
+        headers = [
+            "#",
+            "node",
+            "class",
+            "GPUs",
+            "$/GPU-h",
+            "total",
+            "uptime 30 d",
+            "notice",
+            "min",
+            "provider",
+            "region",
+        ]
         rows = []
         for i, row in enumerate(quote.rows, 1):
             total = row.rate_wei * count * duration
@@ -44,6 +66,7 @@ def offers(options: Options, gpu_text: str, term: str, most: str | None, regions
                     f"{row.free_gpus}/{row.gpus}",
                     units.say_rate(row.rate_wei),
                     units.say_usd(total, 2),
+                    f"{shares[row.node].bps / 100:.2f} %" if row.node in shares else "-",
                     units.say_duration(row.sheet.notice),
                     units.say_duration(max(row.sheet.min_seconds, hearth.calendar.slot)),
                     str(row.provider),
@@ -55,12 +78,14 @@ def offers(options: Options, gpu_text: str, term: str, most: str | None, regions
         hidden += [f"{n} {reason}" for reason, n in quote.left_out.items()]
         if hidden:
             lines.append("not shown: " + " · ".join(hidden))
-        lines.append(f"checked against block {quote.block}")
+        lines.append(f"quote {name_of_quote} · checked against block {quote.block}, can be filled now")
         return "\n".join(lines)
 
     data = {
+        "quote": name_of_quote,
         "offers": [
             {
+                "row": f"{name_of_quote}-{i}",
                 "node": row.node,
                 "provider": row.provider,
                 "class": row.class_name,
@@ -70,6 +95,8 @@ def offers(options: Options, gpu_text: str, term: str, most: str | None, regions
                 "rate_wei": row.rate_wei,
                 "usd_per_gpu_hour": units.say_rate(row.rate_wei),
                 "total_wei": row.rate_wei * count * duration,
+                "uptime_bps": shares[row.node].bps if row.node in shares else None,
+                "uptime_over_s": shares[row.node].over_s if row.node in shares else None,
                 "sheet": row.sheet_id,
                 "min_duration_s": row.min_duration_s,
                 "max_duration_s": row.max_duration_s,
@@ -77,13 +104,21 @@ def offers(options: Options, gpu_text: str, term: str, most: str | None, regions
                 "ask": "0x" + row.signed.digest.hex(),
                 "source": row.signed.source,
             }
-            for row in quote.rows
+            for i, row in enumerate(quote.rows, 1)
         ],
         "left_out": {**{reason.value: n for reason, n in quote.explanation.refused}, **quote.left_out},
     }
     options.emit("offers", data, text, hearth)
     if quote.best is not None:
-        options.note(f"next  hearth rent --gpu {gpu_text or quote.best.class_name} --hours {term}")
+        options.note("next  hearth rent 1")
+
+
+def _shares(hearth: Hearth, quote: Quote) -> dict[int, Share]:
+    """Uptime of the nodes shown; nothing where the reports cannot be read now: the offers stand all the same."""
+    try:
+        return hearth.shares(row.node for row in quote.rows) if quote.rows else {}
+    except HearthError:
+        return {}
 
 
 def _hours(text: str) -> int:
@@ -92,7 +127,7 @@ def _hours(text: str) -> int:
 
 
 def nothing_fits(why: str, wanted: str) -> HearthError:
-    """H1005, exit 5."""
+    """H4203, exit 5."""
     return HearthError(
         "H4203",
         f"no offer matches {wanted}",

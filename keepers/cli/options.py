@@ -60,12 +60,12 @@ class Options:
 
     def emit(self, schema: str, data: Any, text: Callable[[], str], hearth: Hearth | None = None) -> None:
         """The JSON document with --json, else the text."""
-        if not self.json:
-            self.say(text())
-            return
+        self.say(self.document(schema, data, hearth) if self.json else text())
+
+    def document(self, schema: str, data: Any, hearth: Hearth | None = None) -> str:
+        """The JSON document of a command: what, on which network, at which block."""
         if hearth is None:
-            self.say(output.document(schema, data))
-            return
+            return output.document(schema, data)
         head, final = hearth.reader.head(), hearth.reader.final()
         block: Mapping[str, Any] = {
             "number": head.number,
@@ -73,11 +73,21 @@ class Options:
             "final": final.number,
             "finality": f"{hearth.deployment.finality.kind} {hearth.deployment.finality.value}",
         }
-        self.say(output.document(schema, data, hearth.deployment.network, hearth.deployment.chain_id, block))
+        return output.document(schema, data, hearth.deployment.network, hearth.deployment.chain_id, block)
 
     def progress(self, step: str, state: str) -> None:
         """One line a step of an action."""
         self.note(f"  {step} … {state}")
+
+    def paint(self, text: str, style: str) -> str:
+        """Text in a colour where stdout is a terminal that wants one; the word is always there as well."""
+        return click.style(text, **output.STYLES[style]) if output.wants_color(sys.stdout, self.no_color) else text
+
+    def planned(self, data: Any, hearth: Hearth | None = None) -> bool:
+        """With --dry-run: says so, as `hearth.plan/1` with --json, and is True."""
+        if self.dry_run:
+            self.emit("plan", data, lambda: "dry run: nothing was sent", hearth)
+        return self.dry_run
 
     # ---- questions
 
@@ -148,13 +158,21 @@ class Command(click.RichCommand):
 
 
 class Group(click.RichGroup):
-    """A noun: its verbs are `Command`s, and it takes the global flags as well."""
+    """A noun: its verbs are `Command`s, it takes the global flags as well, and the bare noun means `default`."""
 
     command_class = Command
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, default: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params += global_options()
+        self.default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`hearth wallet` is `hearth wallet show`."""
+        asks = any(arg in ctx.help_option_names for arg in args)
+        if self.default and not asks and not any(arg in self.commands for arg in args):
+            args = [self.default, *args] if not args or args[0].startswith("-") else args
+        return super().parse_args(ctx, args)
 
 
 def command(name: str | None = None, **kwargs: Any) -> Callable[[Callable[..., Any]], Command]:
@@ -167,11 +185,11 @@ def command(name: str | None = None, **kwargs: Any) -> Callable[[Callable[..., A
     return wrap
 
 
-def group(name: str | None = None, **kwargs: Any) -> Callable[[Callable[..., Any]], Group]:
-    """`@group()`: a noun."""
+def group(name: str | None = None, default: str = "", **kwargs: Any) -> Callable[[Callable[..., Any]], Group]:
+    """`@group(default="show")`: a noun, and the verb that the bare noun means."""
 
     def wrap(function: Callable[..., Any]) -> Group:
-        made: Group = click.group(name, cls=Group, **kwargs)(function)
+        made: Group = click.group(name, cls=Group, default=default, **kwargs)(function)
         return made
 
     return wrap

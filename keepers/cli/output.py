@@ -13,6 +13,12 @@ from typing import Any, TextIO
 
 from keepers.protocol.errors import HearthError
 
+STYLES: dict[str, dict[str, Any]] = {
+    "good": {"fg": "green"},
+    "late": {"fg": "yellow"},
+    "bad": {"fg": "red"},
+    "dim": {"dim": True},
+}
 EXACT = 2**53  # integers above it are strings in JSON: other languages' numbers stop being exact here
 
 

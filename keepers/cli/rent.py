@@ -9,7 +9,10 @@ import rich_click as click
 from keepers.cli import units
 from keepers.cli.offers import _hours, nothing_fits
 from keepers.cli.options import Options, command
-from keepers.cli.status import lease_data, lease_text, receipt_data, receipt_text
+from keepers.cli.quotes import chosen
+from keepers.cli.receipt import receipt_data, receipt_text
+from keepers.cli.status import lease_data, lease_text
+from keepers.protocol.errors import HearthError
 
 if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
@@ -17,29 +20,55 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.option("--gpu", "gpu_text", metavar="NAME[:N]", required=True, help="GPU and how many, like RTX-4090:2.")
-@click.option("--hours", "term", metavar="TIME", required=True, help="Term, like 12h or 90m.")
+@click.argument("row", metavar="[ROW]", required=False)
+@click.option("--gpu", "gpu_text", metavar="NAME[:N]", help="GPU and how many, like RTX-4090:2.")
+@click.option("--hours", "term", metavar="TIME", help="Term, like 12h or 90m.")
 @click.option("--prepay", metavar="TIME", help="Pay this much ahead; the whole term by default.")
 @click.option("--max", "most", metavar="USD", help="Most USD per GPU-hour.")
 @click.option("--region", "regions", type=int, multiple=True, metavar="ID", help="Region id; repeat for several.")
 @click.option("--node", type=click.IntRange(0), metavar="N", help="This node only.")
 @click.option("--offers", "place", metavar="PLACE", default="", help="Folder, file or URL with signed asks.")
+@click.option("--slippage", default="1", show_default=True, metavar="PERCENT", help="How much worse it may get.")
 @click.option("--idempotency-key", default="", metavar="TEXT", help="Repeating it returns the first lease.")
 def rent(
     options: Options,
-    gpu_text: str,
-    term: str,
+    row: str | None,
+    gpu_text: str | None,
+    term: str | None,
     prepay: str | None,
     most: str | None,
     regions: tuple[int, ...],
     node: int | None,
     place: str,
+    slippage: str,
     idempotency_key: str,
 ) -> None:
-    """Rent GPUs of the cheapest node that fits: plan, confirm, buy what the purse lacks, open the lease."""
-    name, count = units.gpu(gpu_text)
-    duration = _hours(term)
+    """Rent GPUs: plan, confirm, buy what the purse lacks, open the lease.
+
+    ROW is a row of your last `hearth offers`, valid for 10 minutes, or its id for scripts. Without it: the cheapest
+    node that fits --gpu and --hours.
+    """
+    worse = int(units.number(slippage, "percentage", "write a percentage like 1 or 0.5") * 100)
+    if row is None and not (gpu_text and term):
+        raise HearthError(
+            "H1005",
+            "rent what? A row of the last offers, or --gpu and --hours",
+            next=("hearth rent --gpu NAME:N --hours TIME", "hearth offers, then: hearth rent 1"),
+            exit_code=2,
+        )
     hearth = options.hearth()
+    if idempotency_key and not options.dry_run and (first := hearth.rented(idempotency_key)) is not None:
+        options.note(f"lease {first.ordinal} was opened with this key before: nothing was sent")
+        options.emit("lease", lease_data(first), lambda: lease_text(options, first), hearth)
+        return
+    ask = ""
+    if row is not None:
+        picked = chosen(options, hearth, row)
+        gpu_text, term = gpu_text or picked.gpu, term or picked.hours
+        ask, node, regions = picked.ask, picked.node, regions or picked.regions
+        place, most = place or picked.place, most or picked.max_usd
+    name, count = units.gpu(gpu_text) if gpu_text else ("", 1)
+    duration = _hours(term or "")
     quote = hearth.quote(
         gpu=name,
         count=count,
@@ -48,11 +77,12 @@ def rent(
         place=place,
         max_usd_per_gpu_hour=None if most is None else units.price(most),
     )
-    rows = [row for row in quote.rows if node is None or row.node == node]
+    rows = [r for r in quote.rows if node is None or r.node == node]
+    rows = [r for r in rows if not ask or "0x" + r.signed.digest.hex() == ask]
     if not rows:
         limit = f" at <= ${most} per GPU-hour" if most else ""
         raise nothing_fits(
-            quote.why(), f"gpu={gpu_text} for {term}{limit}" + (f" on node {node}" if node is not None else "")
+            quote.why(), f"gpu={gpu_text or 'any'} for {term}{limit}" + (f" on node {node}" if node is not None else "")
         )
     plan = hearth.plan(
         rows[0],
@@ -62,12 +92,12 @@ def rent(
         idempotency_key=idempotency_key,
     )
     options.note(plan_text(hearth, plan))
-    if options.dry_run:
-        options.emit("plan", plan, lambda: "dry run: nothing was sent", hearth)
+    if options.planned(plan, hearth):
         return
     options.confirm()
+    plan = hearth.again(plan, worse, idempotency_key)
     view = hearth.rent(plan, options.progress)
-    options.emit("lease", lease_data(view), lambda: lease_text(view), hearth)
+    options.emit("lease", lease_data(view), lambda: lease_text(options, view), hearth)
     options.note(f"next  hearth status {view.ordinal}")
 
 
@@ -106,12 +136,12 @@ def topup(options: Options, lease: str, time_text: str, idempotency_key: str) ->
         f" plan  lease {view.ordinal}: at most {units.say_usd(cost)} more, runway now"
         f" {units.say_duration(view.runway_s)}"
     )
-    if options.dry_run:
-        options.emit("plan", {"lease": view.ordinal, "credits_wei": cost}, lambda: "dry run: nothing was sent", hearth)
+    if options.planned({"lease": view.ordinal, "credits_wei": cost}, hearth):
         return
     options.confirm()
     after = hearth.topup(lease, seconds, options.progress, idempotency_key)
-    options.emit("lease", lease_data(after), lambda: lease_text(after), hearth)
+    options.emit("lease", lease_data(after), lambda: lease_text(options, after), hearth)
+    options.note(f"next  hearth status {after.ordinal}")
 
 
 @command()
@@ -129,8 +159,7 @@ def close(options: Options, lease: str) -> None:
             f" {units.say_usd(view.money.credits - owed)} back at once, up to {units.say_usd(owed)} held until the"
             " last report is final"
         )
-        if options.dry_run:
-            options.emit("plan", {"lease": view.ordinal}, lambda: "dry run: nothing was sent", hearth)
+        if options.planned({"lease": view.ordinal}, hearth):
             return
         options.confirm()
         hearth.close(lease, options.progress)

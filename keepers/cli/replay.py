@@ -75,7 +75,8 @@ def replay(
 
     from keepers.cli.progress import Bar
     from keepers.replay import report as reports
-    from keepers.replay.driver import Inputs, Replay
+    from keepers.replay.driver import Replay
+    from keepers.replay.inputs import Inputs
 
     inputs = Inputs(nodes, jobs, outages, prices, node_limit, from_day, days, attesters, seed)
     with Bar(quiet=options.quiet or options.json) as bar:
@@ -85,13 +86,9 @@ def replay(
     if leases_csv is not None:
         reports.write_leases(leases_csv, result)
     options.emit("replay", result.document(), lambda: summary(result.document()))
-    if result.difference_wei or result.faults():
-        raise HearthError(
-            "H5008",
-            f"the bill is off by {result.difference_wei} wei",
-            why=result.faults()[:10],
-            next=("this is a defect: keep the report and report it",),
-        )
+    failed = reports.failure(result, report, leases_csv)
+    if failed is not None:
+        raise failed
 
 
 def summary(document: dict[str, object]) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from keepers.sdk.types import StakeView
 
 
-@group()
+@group(default="show")
 def stake() -> None:
     """Stake behind your machines: show, add, remove, withdraw."""
 
@@ -68,11 +68,12 @@ def add(options: Options, tokens: str, provider: int | None, idempotency_key: st
     options.note(
         f" plan  stake {tokens} HRTH behind provider {mine} · undo: hearth stake remove, then wait for its ticket"
     )
-    if options.dry_run:
+    if options.planned({"provider": mine, "stake_gwei": amount}, hearth):
         return
     options.confirm()
     view = hearth.add_stake(mine, amount, options.progress, idempotency_key)
     options.emit("stake", view, lambda: _text(view), hearth)
+    options.note(f"next  hearth stake show --provider {mine}")
 
 
 @stake.command()
@@ -87,11 +88,12 @@ def remove(options: Options, tokens: str, provider: int | None, idempotency_key:
     view = hearth.stake(mine)
     shares = view.free_shares if tokens == "all" else hearth.shares_of(mine, units.token_gwei(tokens))
     options.note(f" plan  unbond {tokens} HRTH of provider {mine} · below the requirement it takes no new lease")
-    if options.dry_run:
+    if options.planned({"provider": mine, "shares": shares}, hearth):
         return
     options.confirm()
     after = hearth.remove_stake(mine, shares, options.progress, idempotency_key)
     options.emit("stake", after, lambda: _text(after), hearth)
+    options.note("next  hearth stake withdraw TICKET, once it is mature")
 
 
 @stake.command()
@@ -101,5 +103,12 @@ def remove(options: Options, tokens: str, provider: int | None, idempotency_key:
 def withdraw(options: Options, ticket: int, provider: int | None) -> None:
     """Withdraw a mature ticket to its owner."""
     hearth = options.hearth()
-    view = hearth.withdraw(own_provider(hearth, provider), ticket, options.progress)
+    mine = own_provider(hearth, provider)
+    amount = hearth.ripe(mine, ticket)
+    options.note(f" plan  withdraw ticket {ticket}: {amount / 1e9:,.4f} HRTH to the owner of provider {mine}")
+    if options.planned({"provider": mine, "ticket": ticket, "gwei": amount}, hearth):
+        return
+    options.confirm()
+    view = hearth.withdraw(mine, ticket, options.progress)
     options.emit("stake", view, lambda: _text(view), hearth)
+    options.note("next  hearth wallet")

@@ -1,20 +1,23 @@
-"""`hearth status`, `hearth receipt`."""
+"""`hearth status`."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from keepers.cli import output, units
 from keepers.cli.options import Options, command
+from keepers.protocol.leases import Reason
 
 if TYPE_CHECKING:
-    from keepers.sdk.types import LeaseView, Receipt
+    from keepers.sdk.client import Hearth
+    from keepers.sdk.history import Ending
+    from keepers.sdk.types import LeaseView
+    from keepers.sdk.uptime import Uptime
 
 
 def lease_data(view: LeaseView) -> dict[str, Any]:
@@ -41,24 +44,122 @@ def lease_data(view: LeaseView) -> dict[str, Any]:
     }
 
 
-def lease_text(view: LeaseView) -> str:
-    """A lease for people; `final` is what settlements have paid."""
+_BY_HOST = (Reason.HOST_NOTICE, Reason.HOST_EXIT)
+STATE_STYLE = {"RUNNING": "good", "LAPSED": "late", "STOPPED": "late", "ENDED": "dim"}
+
+
+def money_now(view: LeaseView, uptime: Uptime) -> dict[str, int]:
+    """What a settlement now would pay, and what closing now would give back at once or hold; in wei."""
+    per_second, credits = view.terms.per_second, view.money.credits
+    due = min(credits, max(0, uptime.final_s - view.money.settled) * per_second)
+    owed = min(credits, max(0, view.wall_s - view.money.settled) * per_second)
+    return {"due_wei": due, "back_at_once_wei": credits - owed, "held_until_final_wei": owed}
+
+
+def uptime_data(view: LeaseView, uptime: Uptime) -> dict[str, Any]:
+    """What the committee saw, and the money that follows from it, as JSON data."""
+    return {
+        "attested_final_s": uptime.final_s,
+        "attested_pending_s": uptime.pending_s - uptime.final_s,
+        "unattested_s": uptime.pending_missed_s,
+        "final_through_at": units.rfc3339(uptime.final_at),
+        "reported_through_at": units.rfc3339(uptime.pending_at),
+        "uptime_bps": uptime.uptime_bps,
+        "slots": uptime.slots,
+        **money_now(view, uptime),
+    }
+
+
+def ending_data(ending: Ending | None) -> dict[str, Any]:
+    """Who stopped a lease and on which report, as JSON data; null while it runs."""
+    if ending is None:
+        return {"ended": None}
+    report = {"epoch": ending.report_epoch, "tx": ending.report_tx, "signers": ending.signers, "seats": ending.seats}
+    return {
+        "ended": {
+            "by": ending.by,
+            "tx": ending.tx,
+            "block": ending.block,
+            "report": report if ending.report_tx else None,
+        }
+    }
+
+
+def ending_lines(view: LeaseView, ending: Ending) -> list[str]:
+    """The same for people."""
+    who = "its renter" if ending.by == view.renter else "its host" if view.terms.reason in _BY_HOST else "somebody else"
+    lines = [f" closed    by {who}, {ending.by} · tx {ending.tx}"]
+    if ending.report_tx:
+        lines.append(
+            f" report    epoch {ending.report_epoch}, signers {ending.signers}/{ending.seats} · tx {ending.report_tx}"
+        )
+    return lines
+
+
+def lease_text(options: Options, view: LeaseView, uptime: Uptime | None = None, ending: Ending | None = None) -> str:
+    """A lease for people. `final` no report can change any more, `pending` is reported and not usable yet."""
     terms, money = view.terms, view.money
     age = f"block {view.block}, {units.say_time(view.now_at)}"
     ended = f" · {view.reason}, cause: {view.cause.name.lower()}" if terms.stopped else ""
-    return "\n".join(
-        [
-            f" lease {view.ordinal}  {view.state}{ended}",
-            f" node  {terms.node}  {terms.gpus} GPU{'s' if terms.gpus > 1 else ''} "
-            f" ${units.say_rate(terms.rate)}/GPU-h          {age}",
-            f" wall      {units.say_duration(view.wall_s):<16} attested {units.say_duration(money.settled)} final,"
-            " settled so far",
-            f" paid      {units.say_usd(money.settled * terms.per_second):<16} still in the lease"
+    lines = [
+        f" lease {view.ordinal}  {options.paint(view.state, STATE_STYLE[view.state])}{ended}",
+        f" node  {terms.node}  {terms.gpus} GPU{'s' if terms.gpus > 1 else ''} "
+        f" ${units.say_rate(terms.rate)}/GPU-h          {age}",
+    ]
+    paid = f" paid      {units.say_usd(money.settled * terms.per_second):<16}"
+    if uptime is None:
+        lines.append(
+            f" wall      {units.say_duration(view.wall_s):<16} settled {units.say_duration(money.settled)} so far"
+        )
+        lines.append(f"{paid} still in the lease {units.say_usd(money.credits)}")
+    else:
+        now = money_now(view, uptime)
+        lines.append(
+            f" wall      {units.say_duration(view.wall_s):<16} attested {units.say_duration(uptime.final_s)} final"
+            f" + {units.say_duration(uptime.pending_s - uptime.final_s)} pending     not attested"
+            f" {units.say_duration(uptime.pending_missed_s)}"
+        )
+        lines.append(
+            f"{paid} due if settled now {units.say_usd(now['due_wei'])}    still in the lease"
             f" {units.say_usd(money.credits)}"
-            f"     runway {units.say_duration(view.runway_s)}",
-            f" from      {units.say_time(terms.start)} to {units.say_time(view.until_at)}",
-        ]
-    )
+        )
+        if not terms.stopped:
+            lines.append(
+                f" if closed now    {units.say_usd(now['back_at_once_wei'])} back at once,"
+                f" {units.say_usd(now['held_until_final_wei'])} when final"
+            )
+        if uptime.uptime_bps is not None:
+            lines.append(f" uptime    {uptime.uptime_bps / 100:.2f} % final")
+        if uptime.slots:
+            lines.append(f" slots     {uptime.slots}     # up  . missed  ? not reported")
+    lines += ending_lines(view, ending) if ending else []
+    runway = "" if terms.stopped else f"     runway {units.say_duration(view.runway_s)}"
+    lines.append(f" from      {units.say_time(terms.start)} to {units.say_time(view.until_at)}{runway}")
+    if view.state == "STOPPED":
+        lines.append(" you may   wait: a settler finishes it when the last report is usable, and the rest comes home")
+    return "\n".join(lines)
+
+
+def _uptime(hearth: Hearth, lease: str) -> Uptime | None:
+    """What the committee saw; None where its reports cannot be read now: the money is shown all the same."""
+    from keepers.protocol.errors import HearthError
+
+    try:
+        return hearth.uptime(lease)
+    except HearthError as error:
+        if error.code == "H5001":
+            raise
+        return None
+
+
+def _ending(hearth: Hearth, lease: str) -> Ending | None:
+    """Who stopped it; None while it runs, and where its events cannot be read now."""
+    from keepers.protocol.errors import HearthError
+
+    try:
+        return hearth.ending(lease)
+    except HearthError:
+        return None
 
 
 @command()
@@ -92,70 +193,17 @@ def status(options: Options, lease: str | None, watch: bool, renter: str | None)
             return output.table(headers, rows, output.terminal_width())
 
         options.emit("status", [lease_data(v) for v in views], text, hearth)
+        options.note(f"next  hearth status {views[-1].ordinal}" if views else "next  hearth offers")
         return
     while True:
-        view = hearth.status(lease)
+        view, uptime = hearth.status(lease), _uptime(hearth, lease)
+        ending = _ending(hearth, lease) if view.terms.stopped else None
+        data = lease_data(view) | (uptime_data(view, uptime) if uptime else {}) | ending_data(ending)
+        text_of = partial(lease_text, options, view, uptime, ending)
         if watch and options.json:
-            options.say(json.dumps(output.plain(lease_data(view))))
+            options.say(json.dumps(output.plain(data)))
         else:
-            options.emit("status", lease_data(view), lambda view=view: lease_text(view), hearth)  # type: ignore[misc]
+            options.emit("status", data, text_of, hearth)
         if not watch or view.state == "ENDED":
             return
         time.sleep(5)
-
-
-def receipt_data(receipt: Receipt) -> dict[str, Any]:
-    """A receipt as JSON data: lines, and totals that close to the wei."""
-    return {
-        **lease_data(receipt.view),
-        "lines": [{**output.plain(line), "at": units.rfc3339(line.at)} for line in receipt.lines],
-        "deposited_wei": receipt.deposited_wei,
-        "paid_wei": receipt.paid_wei,
-        "returned_wei": receipt.returned_wei,
-        "held_wei": receipt.held_wei,
-        "closes": receipt.closes,
-    }
-
-
-def receipt_text(receipt: Receipt) -> str:
-    """A receipt for people."""
-    headers = ["time", "what", "attested s", "deposited", "paid", "returned", "tx"]
-    rows = [
-        [
-            units.say_time(line.at),
-            line.what,
-            str(line.seconds or ""),
-            *(units.say_usd(v) if v else "" for v in (line.deposited_wei, line.paid_wei, line.returned_wei)),
-            units.short(line.tx),
-        ]
-        for line in receipt.lines
-    ]
-    view = receipt.view
-    total = (
-        f"deposited {units.say_usd(receipt.deposited_wei)} = paid {units.say_usd(receipt.paid_wei)}"
-        f" + returned {units.say_usd(receipt.returned_wei)} + held {units.say_usd(receipt.held_wei)}"
-    )
-    closes = "closes to the wei" if receipt.closes else "DOES NOT CLOSE: the events and the lease's word differ"
-    head = f"lease {view.ordinal}  {view.state}  wall {view.wall_s:,} s · attested {view.money.settled:,} s final"
-    return "\n".join([head, output.table(headers, rows, 140), total, closes])
-
-
-@command()
-@click.argument("lease")
-@click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
-def receipt(options: Options, lease: str, form: str) -> None:
-    """Everything that moved money in a lease, and the totals."""
-    hearth = options.hearth()
-    found = hearth.receipt(lease)
-    if form == "csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        names = ("at", "block", "tx", "what", "seconds", "deposited_wei", "paid_wei", "bounty_wei", "returned_wei")
-        writer.writerow(names)
-        for line in found.lines:
-            writer.writerow([getattr(line, name) if name != "at" else units.rfc3339(line.at) for name in names])
-        options.say(text.getvalue().rstrip())
-        return
-    if form == "json":
-        options.json = True
-    options.emit("receipt", receipt_data(found), lambda: receipt_text(found), hearth)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from keepers.chain.ports import Sent
 
 
-@group()
+@group(default="list")
 def tx() -> None:
     """Transactions of the outbox: list, show."""
 

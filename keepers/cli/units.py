@@ -56,6 +56,20 @@ def duration(text: str) -> int:
     return int(seconds)
 
 
+def moment(text: str, now: int) -> int:
+    """Unix seconds of `2026-12-01`, `2026-12-01 02:00`, `2026-12-01T02:00:00Z` (all UTC), or `30d`: that long ago."""
+    cleaned = text.strip()
+    try:
+        read = datetime.fromisoformat(cleaned)
+    except ValueError:
+        if not re.match(r"\d+(\.\d+)?\s*[a-z]", cleaned.lower()):
+            raise bad(
+                "time", text, "write UTC like 2026-12-01 or 2026-12-01T02:00Z, or how long ago: 30d, 12h"
+            ) from None
+        return max(0, now - duration(cleaned))
+    return int((read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp())
+
+
 def price(text: str) -> Fraction:
     """USD per GPU-hour of `1.80`, `$1.80` or `$1.80/h`."""
     cleaned = re.sub(r"\s*/\s*(gpu-)?h(our)?$", "", text.strip().lower()).removeprefix("$").strip()

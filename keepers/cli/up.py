@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -20,9 +21,14 @@ ROLES = ("agent", "attester", "settler")
 
 @command()
 @click.option("--roles", metavar="A,B", help="Which roles; those that the config has keys for by default.")
-def up(options: Options, roles: str | None) -> None:
+@click.option("--service", is_flag=True, help="Write a systemd unit of this user and start it, instead of running.")
+def up(options: Options, roles: str | None, service: bool) -> None:
     """Run the roles of this config in one process, until SIGTERM."""
-    _run(options, roles.split(",") if roles else None)
+    names = roles.split(",") if roles else None
+    if service:
+        _service(options, names)
+    else:
+        _run(options, names)
 
 
 @command()
@@ -43,11 +49,47 @@ def settler(options: Options) -> None:
     _run(options, ["settler"])
 
 
-def _run(options: Options, names: list[str] | None) -> None:
-    from keepers.runtime import lifecycle
-    from keepers.sdk.connect import load_settings
+def _service(options: Options, names: list[str] | None) -> None:
+    """Write the unit; start it where a systemd answers and the answer is yes. With --dry-run: print it."""
+    from pathlib import Path
+
+    from keepers.cli import service
+    from keepers.cli.config import default_target
+    from keepers.sdk.connect import chosen_record, load_settings
 
     settings = load_settings(options.flags()).settings
+    wanted = _wanted(settings, names)
+    chosen_record(options.flags())
+    config = (Path(options.config) if options.config else default_target()).absolute()
+    if not config.is_file():
+        raise HearthError(
+            "H1002", f"the service needs a config file, there is none at {config}", next=("hearth init ROLE",)
+        )
+    name = "provider" if "agent" in wanted else wanted[0]
+    role = "agent" if "agent" in wanted else wanted[0]
+    text = service.unit_text(wanted, config, settings.home_path.absolute(), role)
+    path = service.unit_path(name)
+    if options.dry_run:
+        options.emit("unit", {"unit": str(path), "text": text}, lambda: text.rstrip())
+        return
+    service.write_unit(path, text)
+    commands = [" ".join(command) for command in service.start_commands(path)]
+    started = service.has_systemd() and (options.yes or sys.stdin.isatty())
+    if started:
+        options.note(" plan  " + " · ".join(commands))
+        options.confirm()
+        service.start(path)
+    data = {"unit": str(path), "roles": wanted, "started": started, "commands": commands}
+    said = "started" if started else "not started"
+    options.emit("unit", data, lambda: f"wrote {path} · {said}")
+    if started:
+        options.note(f"next  journalctl --user -u {path.stem}")
+    else:
+        options.note("next  " + "\n      ".join(commands))
+
+
+def _wanted(settings: Settings, names: list[str] | None) -> list[str]:
+    """Which roles to run. Raises H1005 (an unknown one), H1101 (the config has a key for none)."""
     wanted = names or configured(settings)
     unknown = [name for name in wanted if name not in ROLES]
     if unknown:
@@ -56,15 +98,23 @@ def _run(options: Options, names: list[str] | None) -> None:
         )
     if not wanted:
         raise HearthError("H1101", "the config has no key for any role", next=("hearth init ROLE",), exit_code=4)
+    return list(dict.fromkeys(wanted))
+
+
+def _run(options: Options, names: list[str] | None) -> None:
+    from keepers.runtime import lifecycle
+    from keepers.sdk.connect import load_settings, resolve_network
+
+    settings = load_settings(options.flags()).settings
+    wanted = _wanted(settings, names)
+    settings = settings.model_copy(update={"deployment": resolve_network(settings.deployment)})
     record = lifecycle.find_deployment(settings)
-    roles = [build_role(name, settings, record) for name in dict.fromkeys(wanted)]
+    roles = [build_role(name, settings, record) for name in wanted]
     dry = options.dry_run
     if dry:
         options.note("dry mode: decides and logs, sends nothing")
     app = lifecycle.build(settings, roles, deployment=record, dry=dry)
-    lifecycle.notify("READY=1")
     code = app.run()
-    lifecycle.notify("STOPPING=1")
     if code:
         raise Exit(code)
 

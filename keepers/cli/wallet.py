@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from keepers.sdk.types import Wallet
 
 
-@group()
+@group(default="show")
 def wallet() -> None:
     """Tokens and credits: show, buy, refund, redeem."""
 
@@ -53,11 +53,12 @@ def buy(options: Options, usd: str, idempotency_key: str) -> None:
     options.note(
         f" plan  burn tokens for {units.say_usd(amount)} of credits · undo: hearth wallet refund, less the spread"
     )
-    if options.dry_run:
+    if options.planned({"buy_wei": amount}, hearth):
         return
     options.confirm()
     found = hearth.buy(amount, options.progress, idempotency_key)
     options.emit("wallet", found, lambda: _text(found), hearth)
+    options.note("next  hearth offers")
 
 
 @wallet.command()
@@ -71,11 +72,12 @@ def refund(options: Options, usd: str, idempotency_key: str) -> None:
     options.note(
         f" plan  turn {'all credits' if amount is None else units.say_usd(amount)} back into tokens, less the spread"
     )
-    if options.dry_run:
+    if options.planned({"refund_wei": amount}, hearth):
         return
     options.confirm()
     found = hearth.refund(amount, options.progress, idempotency_key)
     options.emit("wallet", found, lambda: _text(found), hearth)
+    options.note("next  hearth wallet")
 
 
 @wallet.command()
@@ -86,12 +88,12 @@ def redeem(options: Options, provider: int | None) -> None:
     hearth = options.hearth()
     key = provider if provider is not None else int(hearth.address, 16)
     earned = hearth.earnings(key)
-    options.note(
-        f" plan  redeem {units.say_usd(earned.redeemable_wei)} in {sum(t.closed for t in earned.tallies)} closed"
-        " periods"
-    )
-    if options.dry_run:
+    closed = sum(t.closed for t in earned.tallies)
+    options.note(f" plan  redeem {units.say_usd(earned.redeemable_wei)} in {closed} closed periods")
+    if options.planned({"key": key, "periods": closed, "redeemable_wei": earned.redeemable_wei}, hearth):
         return
+    if closed:
+        options.confirm()
     done = hearth.redeem(key, options.progress)
     options.emit(
         "redeem",
@@ -99,3 +101,4 @@ def redeem(options: Options, provider: int | None) -> None:
         lambda: "\n".join(f"{d.what} {d.tx} gas {d.gas:,}" for d in done) or "nothing to redeem yet",
         hearth,
     )
+    options.note("next  hearth earnings" + (f" --provider {provider}" if provider is not None else ""))

@@ -123,14 +123,16 @@ def gas_lines(used: Mapping[str, Sequence[int]]) -> list[str]:
     return lines
 
 
-NEXT = (
-    "hearth demo --keep                           leave the network up and try the command against it",
-    "hearth -n build/localnet/latest/deployment.json status 1",
-    "hearth replay --nodes F --jobs F             a day of a real cluster, every wei compared",
-    "hearth explain exit-codes",
-)
+def next_words(hearth: str, config: str, lease: int, page: str, kept: bool) -> list[str]:
+    """Commands that work as printed. `hearth` is how it is called here, `config` the renter's settings file."""
+    words = [f"{hearth} explain RENTER_CLOSED", f"{hearth} replay --help"]
+    pages = [f"{page}   is the receipt as a page"] if page else []
+    if not kept:
+        return [f"{hearth} demo --keep", *words, *pages]
+    live = f"{hearth} -c {config}"
+    return [f"{live} status {lease}", f"{live} receipt {lease}", f"{live} offers", f"{live} wallet", *words, *pages]
 
 
-def next_lines(words: Sequence[str] = NEXT) -> list[str]:
+def next_lines(words: Sequence[str]) -> list[str]:
     """What to try next."""
     return [f"  {'next' if i == 0 else '':<6} {line}" for i, line in enumerate(words)]

@@ -6,6 +6,9 @@ command does. Time is the local profile's: a slot is a second, an epoch twelve. 
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -16,7 +19,7 @@ from typing import Any
 
 from keepers.chain.attestations import Attestations
 from keepers.chain.ports import Event
-from keepers.demo.printout import LeaseBill, Story, Supply, gas_lines, next_lines, tokens, usd
+from keepers.demo.printout import LeaseBill, Story, Supply, gas_lines, next_lines, next_words, tokens, usd
 from keepers.gpu.fingerprint import fingerprints
 from keepers.gpu.stand_in import StandIn
 from keepers.localnet.anvil import ROOT
@@ -31,7 +34,7 @@ from keepers.sdk.client import Hearth, rate_wei
 from keepers.sdk.connect import connect, load_settings
 from keepers.sdk.offers import to_json
 from keepers.sdk.reads import parameter
-from keepers.sdk.types import LeaseView, NodeState
+from keepers.sdk.types import LeaseView, NodeState, Receipt
 
 CLASS = "RTX-4090-24GB"
 GPUS = 2
@@ -48,6 +51,10 @@ LIMIT_S = 240.0  # of any single wait; all of them together stay far below it
 LOOK_S = 0.2
 
 
+#: (receipt, network, chain id) -> a page of HTML
+Page = Callable[[Receipt, str, int], str]
+
+
 @dataclass(frozen=True)
 class Fleet:
     """Who was registered: provider id and node indexes by name."""
@@ -57,9 +64,13 @@ class Fleet:
 
 
 def run(
-    say: Callable[[str], object] = print, keep: bool = False, root: Path = ROOT, folder: Path | None = None
+    say: Callable[[str], object] = print,
+    keep: bool = False,
+    root: Path = ROOT,
+    folder: Path | None = None,
+    page: Page | None = None,
 ) -> list[str]:
-    """The whole demo; what is wrong with the bill, in words (empty: nothing)."""
+    """The whole demo; what is wrong with the bill, in words (empty: nothing). `page` makes a receipt readable."""
     begin = time.monotonic()
     story = Story(say, lambda: time.monotonic() - begin)
     story.tell("hello", "a local network, its clock 300 times faster: 1 s here is one 5-minute slot there")
@@ -67,13 +78,30 @@ def run(
     started = LocalNetwork.start(folder=folder, tokens=wanted, root=root, say=story.script)
     with started as network, Crew(started.folder, root) as crew:
         try:
-            wrong = Plot(network, crew, story, say).play()
+            wrong = Plot(network, crew, story, say, keep, page).play()
         except HearthError as error:
             why, next_ = [*error.why, *_last_words(crew)], [*error.next, f"read {network.folder}/logs"]
             raise HearthError(error.code, error.message, why, next_, exit_code=1) from error
         if keep:
             _stay(story, network)
     return wrong
+
+
+def hearth_here() -> str:
+    """How the command is called in the shell that called us: by name if it is on the PATH, else by its path."""
+    script = Path(sys.executable).with_name("hearth")
+    on_path = shutil.which("hearth")
+    if on_path is not None and Path(on_path).resolve() == script.resolve() and not os.environ.get("MAKELEVEL"):
+        return "hearth"
+    return shown(script)
+
+
+def shown(path: Path) -> str:
+    """A path as short as it works from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def _last_words(crew: Crew) -> list[str]:
@@ -83,7 +111,7 @@ def _last_words(crew: Crew) -> list[str]:
 def _stay(story: Story, network: LocalNetwork) -> None:
     story.tell(
         "keep",
-        f"everything stays up: hearth -n {network.record_file} --rpc {network.chain.url} status 1  (Ctrl-C ends it)",
+        "everything stays up: try the lines above in another terminal; Ctrl-C ends it",
     )
     try:
         while True:
@@ -95,8 +123,17 @@ def _stay(story: Story, network: LocalNetwork) -> None:
 class Plot:
     """One run of the demo on a network that stands."""
 
-    def __init__(self, network: LocalNetwork, crew: Crew, story: Story, say: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        network: LocalNetwork,
+        crew: Crew,
+        story: Story,
+        say: Callable[[str], object],
+        kept: bool = False,
+        page: Page | None = None,
+    ) -> None:
         self.network, self.crew, self.story, self._say = network, crew, story, say
+        self._kept, self._page = kept, page
         self.record = network.record
         self.calendar = self.record.clock()
         self.offers = network.folder / "offers"
@@ -307,9 +344,19 @@ class Plot:
             self._say(line)
         verdict = "every wei agrees" if not faults else "FAULTS: " + " · ".join(faults)
         self._say(f"  CHECKED    deposits = paid + returned + held · paid = attested seconds · supply: {verdict}")
-        for line in next_lines():
+        settings = self.network.folder / "settings" / "renter.toml"
+        words = next_words(hearth_here(), shown(settings), view.ordinal, self._write_page(receipt), self._kept)
+        for line in next_lines(words):
             self._say(line)
         return faults
+
+    def _write_page(self, receipt: Receipt) -> str:
+        """The receipt as a page in the run's folder, which stays; its path, "" without a printer of pages."""
+        if self._page is None:
+            return ""
+        path = self.network.folder / f"receipt-{receipt.view.ordinal}.html"
+        path.write_text(self._page(receipt, self.record.network, self.record.chain_id), encoding="utf-8")
+        return shown(path)
 
     def _dark_slots(self, renter: Hearth, view: LeaseView) -> set[int]:
         """Slots since genesis in which the committee did not see the node, rebuilt from the reports on chain."""

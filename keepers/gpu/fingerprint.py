@@ -20,9 +20,10 @@ class BadUuid(HearthError):
     """A UUID that names no whole GPU (H3107)."""
 
 
-def fingerprint(uuid: str) -> bytes:
-    """32 bytes: keccak256 of the UUID in its written form, `GPU-` and lower-case hexadecimal.
+def fingerprint(uuid: str, salt: str = "") -> bytes:
+    """32 bytes: keccak256 of the UUID in its written form, `GPU-` and lower-case hexadecimal, then the salt in UTF-8.
 
+    A salt is the way out of a fingerprint that somebody else has taken (SECURITY.md); usually there is none.
     MIG slices, masked UUIDs (all zero) and anything else raise BadUuid: two machines must never share a fingerprint.
     """
     text = uuid.strip()
@@ -36,7 +37,7 @@ def fingerprint(uuid: str) -> bytes:
             why=["a fingerprint needs NVML's full UUID; MIG slices and masked identities have none"],
             next=["turn MIG off, or run where the driver shows UUIDs"],
         )
-    return keccak(text.encode())
+    return keccak((text + salt).encode())
 
 
 def fingerprints(uuids: Iterable[str]) -> tuple[bytes, ...]:

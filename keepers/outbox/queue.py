@@ -135,6 +135,15 @@ class Queue:
         with self._store.read() as connection:
             return {kind: (count, oldest) for kind, count, oldest in connection.execute(query)}
 
+    def spent(self, since: int) -> tuple[int, int]:
+        """(wei of gas paid by transactions mined and recorded since then, time of the first of them), for metrics."""
+        query = select(ROWS.c.gas_used, ROWS.c.gas_price, ROWS.c.updated).where(
+            (ROWS.c.signer == self._address) & (ROWS.c.gas_used > 0) & (ROWS.c.updated >= since)
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+        return sum(row.gas_used * row.gas_price for row in rows), min((row.updated for row in rows), default=0)
+
 
 def to_sent(connection: Connection, row: Row[Any]) -> Sent:
     """A table row as `Sent`."""

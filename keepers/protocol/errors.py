@@ -90,6 +90,7 @@ CODES = _table(
         "H1201", "the database cannot be opened", "check the path, the free space and that no other process holds it", 1
     ),
     Code("H1202", "another process runs with this home folder", "stop it first, or use another HEARTH_HOME", 1),
+    Code("H1203", "the database cannot be read or written", "free disk space; if it is damaged, restore a copy", 1),
     Code("H1204", "the database was written by a newer version", "upgrade the program", 1),
     Code("H1401", "an address or port cannot be listened on", "choose another port in the settings", 1),
     # ---- 2 chain and outbox
@@ -125,11 +126,11 @@ CODES = _table(
     Code("H5001", "the lease does not exist", "hearth status lists yours", 1),
     Code("H5002", "the lease has ended", "rent again", 1),
     Code("H5003", "the wallet has too little", "hearth wallet buy", 1),
-    Code("H5004", "a spending limit forbids it", "hearth limits show", 6),
+    Code("H5004", "a spending limit forbids it", "hearth config show", 6),
     Code("H5005", "the plan was not confirmed", "repeat it with --yes, or at a terminal", 3),
     Code("H5006", "there is nothing to redeem or refund", "wait for the next settlement", 1),
     Code("H5007", "the price is stale or clamped, entries are closed", "wait for the next report", 6, True),
-    Code("H5008", "the bill does not add up", "keep the report and send it to the maintainers", 9),
+    Code("H5008", "the bill does not add up", "keep the report and send it to the maintainers", 1),
     # ---- 6 attestation
     Code("H6001", "the clock differs from chain time", "synchronise the clock; nothing is signed until then", 1, True),
     Code("H6002", "the key holds no seat of the committee", "use the key of the seat", 4),

@@ -1,7 +1,7 @@
 """A lease: its words, what it owes by attested seconds, when it stops, why, and what its bond loses.
 
-terms  rate 64 @192 | gpus 16 @176 | node 24 @152 | provider 24 @128 | start 40 @88 | duration 32 @56
-       | stop - start 32 @24 | sheet 16 @8 | flags 8 @0 (reason 4 | cause 2 @4 | finished @6 | notice given @7)
+terms  rate 64 @192 | gpus 8 @184 | node 24 @160 | provider 24 @136 | start 40 @96 | duration 28 @68
+       | stop - start 28 @40 | sheet 32 @8 | flags 8 @0 (reason 4 | cause 2 @4 | finished @6 | notice given @7)
 money  credits 96 @160 | backing 96 @64 | settled 32 @32 | base + 2**31 32 @0 (0 = no anchor)
 party  renter 160 @96 | bond shares 64 @0
 sheet  notice 32 @224 | min_seconds 32 @192 | prepay 32 @160 | dark limit 32 @128 | table 128 @0
@@ -88,13 +88,13 @@ class Terms:
         """The terms word. Raises ValueError where a field does not fit."""
         return (
             fits("rate", self.rate, 64) << 192
-            | fits("gpus", self.gpus, 16) << 176
-            | fits("node", self.node, 24) << 152
-            | fits("provider", self.provider, 24) << 128
-            | fits("start", self.start, 40) << 88
-            | fits("duration", self.duration, 32) << 56
-            | fits("stop", self.stop_after, 32) << 24
-            | fits("sheet", self.sheet, 16) << 8
+            | fits("gpus", self.gpus, 8) << 184
+            | fits("node", self.node, 24) << 160
+            | fits("provider", self.provider, 24) << 136
+            | fits("start", self.start, 40) << 96
+            | fits("duration", self.duration, 28) << 68
+            | fits("stop", self.stop_after, 28) << 40
+            | fits("sheet", self.sheet, 32) << 8
             | int(self.notice) << 7
             | int(self.finished) << 6
             | int(self.cause) << 4
@@ -106,13 +106,13 @@ class Terms:
         """Reads a terms word. Raises ValueError for a reason that does not exist."""
         return cls(
             rate=value >> 192 & M64,
-            gpus=field(value, 176, 16),
-            node=field(value, 152, 24),
-            provider=field(value, 128, 24),
-            start=field(value, 88, 40),
-            duration=field(value, 56, 32),
-            stop_after=field(value, 24, 32),
-            sheet=value >> 8 & M16,
+            gpus=field(value, 184, 8),
+            node=field(value, 160, 24),
+            provider=field(value, 136, 24),
+            start=field(value, 96, 40),
+            duration=field(value, 68, 28),
+            stop_after=field(value, 40, 28),
+            sheet=value >> 8 & M32,
             reason=Reason(value & 15),
             cause=Cause(value >> 4 & 3),
             finished=bool(value >> 6 & 1),

@@ -127,12 +127,16 @@ class Take(Message):
 
 @dataclass(frozen=True)
 class RegisterNode(Message):
-    """Consent of a node's key to stand in the registry (NodeRegistry); fingerprints by `fingerprints_hash`."""
+    """Consent of a node's key to stand in the registry (NodeRegistry) under a provider of this owner, who sends it.
+
+    Fingerprints by `fingerprints_hash`.
+    """
 
     TYPE: ClassVar[str] = (
-        "RegisterNode(uint256 provider,uint256 class_id,uint256 region,bytes32 fingerprints,address key)"
+        "RegisterNode(uint256 provider,address owner,uint256 class_id,uint256 region,bytes32 fingerprints,address key)"
     )
     provider: int
+    owner: str
     class_id: int
     region: int
     fingerprints: bytes

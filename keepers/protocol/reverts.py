@@ -373,7 +373,6 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     "standing: too early": ("H2513", "the node is jailed for 24 epochs", "wait, then repeat"),
     "escrow: anchored before": ("H2601", "the lease has its anchor", "settle it"),
     "escrow: base out of range": ("H2602", "the call is refused: base out of range", "check the arguments of the call"),
-    "escrow: bond too wide": ("H2603", "the call is refused: bond too wide", "check the arguments of the call"),
     "escrow: bounty too high": (
         "H2604",
         "a parameter of the deployment is out of range: bounty too high",
@@ -392,13 +391,12 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     "escrow: cannot bar": ("H2607", "this message has opened its lease, or was cancelled", "stop the lease instead"),
     "escrow: claims are open": ("H2608", "only the renter may finish it yet", "wait, then repeat"),
     "escrow: dark after the stop": ("H2609", "the epoch begins after the lease stopped", "use an earlier epoch"),
-    "escrow: deposit too large": ("H2610", "the deposit is too large", "prepay less"),
+    "escrow: deposit out of range": ("H2610", "the deposit is zero or too large", "prepay another number of seconds"),
     "escrow: deposit under-backed": (
         "H2611",
         "the credits were bought at a much higher price and do not cover the deposit now",
         "buy new credits, or refund old ones",
     ),
-    "escrow: empty deposit": ("H2612", "the deposit is zero", "give an amount"),
     "escrow: epoch after the stop": ("H2613", "the epoch begins after the lease stopped", "use an earlier epoch"),
     "escrow: finish needs a proof": (
         "H2614",
@@ -407,6 +405,11 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     ),
     "escrow: finished": ("H2615", "the lease is finished", "nothing is left to do"),
     "escrow: id used": ("H2616", "this message has opened its lease, or was cancelled", "sign a new one"),
+    "escrow: no bond to free": (
+        "H2657",
+        "the lease still runs, its bond is ended already, or a part of it may still be forfeited",
+        "finish the lease instead",
+    ),
     "escrow: lapsed": ("H2617", "the lease has run out of paid time", "rent again"),
     "escrow: lapsed before notice": ("H2618", "the lease has run out of paid time", "record its stop instead"),
     "escrow: lease too full": ("H2619", "the call is refused: lease too full", "check the arguments of the call"),
@@ -419,7 +422,7 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     ),
     "escrow: may not stop it now": (
         "H2623",
-        "only the renter after the minimum time, or the provider, may stop it now",
+        "only the renter after the minimum time, or the provider's owner, may stop it now",
         "wait for the minimum time, or for the lapse",
     ),
     "escrow: minimum over prepayment": (
@@ -477,6 +480,7 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     ),
     "escrow: proof": ("H2645", "the proof does not lead to the root", "rebuild the tree from the chain"),
     "escrow: purse has too little": ("H2646", "the purse holds fewer credits", "hearth wallet buy"),
+    "escrow: purse is short": ("H2658", "the purse holds fewer credits", "hearth wallet buy"),
     "escrow: purse too full": ("H2647", "the call is refused: purse too full", "check the arguments of the call"),
     "escrow: sheet has no dark limit": ("H2648", "the sheet has no downtime limit", "nothing is left to do"),
     "escrow: stale price": ("H2649", "the last report is more than a day old", "wait for the next report"),
@@ -491,6 +495,11 @@ REVERTS: dict[str, tuple[str, str, str]] = {
         "H2653",
         "the call is refused: two leaves of one node",
         "check the arguments of the call",
+    ),
+    "escrow: top-up under-backed": (
+        "H2659",
+        "the credits were bought at a much higher price and do not cover the payment now",
+        "buy new credits, or refund old ones",
     ),
     "escrow: unknown lease in batch": (
         "H2654",
@@ -566,6 +575,7 @@ REVERTS: dict[str, tuple[str, str, str]] = {
         "correct the deployment profile",
     ),
     "engine: a fee change is pending": ("H2801", "the fee was changed in this period", "wait for the next period"),
+    "engine: a peg change is pending": ("H2831", "the peg was changed in this period", "wait for the next period"),
     "engine: age out of range": (
         "H2802",
         "a parameter of the deployment is out of range: age out of range",
@@ -649,6 +659,7 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     ),
     "engine: too few tokens": ("H2827", "the price is worse than you accept", "raise the slippage"),
     "engine: too many hubs": ("H2828", "the call is refused: too many hubs", "check the arguments of the call"),
+    "engine: too many pegs": ("H2832", "the call is refused: too many pegs", "check the arguments of the call"),
     "engine: unknown right": ("H2829", "the call is refused: unknown right", "check the arguments of the call"),
     "engine: zero peer": (
         "H2830",
@@ -710,6 +721,7 @@ GUARDS = frozenset(
         "engine: too few tokens",
         "escrow: stale price",
         "escrow: deposit under-backed",
+        "escrow: top-up under-backed",
     }
 )
 

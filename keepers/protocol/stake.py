@@ -3,7 +3,7 @@
 own    assets 64 @192 | shares 64 @128 | locked shares 64 @64 | last_below 40 @24
 need   owner 160 @96 | units 64 @0 (1e-9 USD)
 unb    own assets 64 @192 | own shares 64 @128 | delegated assets 64 @64 | delegated shares 64 @0
-ticket shares 64 @41 | release 40 @1 | bucket 1 @0 (0 = own)
+ticket claim 1 @105 (a renter's damages) | shares 64 @41 | release 40 @1 | bucket 1 @0 (0 = own)
 Source: docs/protocol.md §5. Delegation comes later; its fields are kept here because the words have them.
 """
 
@@ -17,7 +17,7 @@ DEAD_RATIO = 1_000  # a bucket whose shares exceed 1,000 × its assets is dead
 FINDER_DIVISOR = 5  # a finder gets at most a fifth of the own stake slashed
 MAX_CUT_TENTHS = 9  # one slash leaves a tenth: never the whole pool, and the bucket stays alive
 FAULT_FACTOR = 3  # a node's first fault costs its units once, the repetition twice
-FAULT_PERIODS = 30  # periods of the window in which a repetition counts double
+FAULT_PERIODS = 30  # periods in which a repetition counts double, and in which a full ceiling is empty again
 
 
 @dataclass(frozen=True)
@@ -75,20 +75,25 @@ class Unbonding:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A claim on unbonding stake: shares of its bucket and the second from which it can be withdrawn."""
+    """A claim on unbonding stake: shares of its bucket and the second from which it can be withdrawn.
+
+    `claim`: a renter's damages; a finder is paid nothing of what it loses by a slash.
+    """
 
     shares: int
     release: int
     delegated: bool = False
+    claim: bool = False
 
     def pack(self) -> int:
         """The word."""
-        return fits("shares", self.shares, 64) << 41 | fits("release", self.release, 40) << 1 | int(self.delegated)
+        low = fits("release", self.release, 40) << 1 | int(self.delegated)
+        return int(self.claim) << 105 | fits("shares", self.shares, 64) << 41 | low
 
     @classmethod
     def unpack(cls, value: int) -> Ticket:
         """Reads the word."""
-        return cls(value >> 41 & M64, value >> 1 & M40, bool(value & 1))
+        return cls(value >> 41 & M64, value >> 1 & M40, bool(value & 1), bool(value >> 105 & 1))
 
 
 def required(units: int, stake_price: int) -> int:
@@ -150,13 +155,14 @@ def ticket_shares(unbonding: Unbonding, amount: int) -> int:
     return got if fit else 0
 
 
-def issue(unbonding: Unbonding, amount: int, release: int) -> tuple[Unbonding, Ticket]:
-    """A ticket of own unbonding stake worth `amount`. Raises ValueError where none can be issued."""
+def issue(unbonding: Unbonding, amount: int, release: int, claim: bool = False) -> tuple[Unbonding, Ticket]:
+    """A ticket of own unbonding stake, or of a renter's damages, worth `amount`. Raises ValueError where none can be
+    issued."""
     got = ticket_shares(unbonding, amount)
     if got == 0:
         raise ValueError("no ticket can be issued: old tickets must be withdrawn first")
     after = replace(unbonding, assets=unbonding.assets + amount, shares=unbonding.shares + got)
-    return after, Ticket(got, release)
+    return after, Ticket(got, release, claim=claim)
 
 
 def bond_shares(own: Own, bond: int) -> int:
@@ -205,45 +211,52 @@ class Slash:
         return self.active + self.unbonding
 
 
-def slash_cut(amount: int, own_assets: int, unbonding_assets: int, finder: bool) -> Slash:
+def slash_cut(amount: int, own_assets: int, unbonding: Unbonding, claims: int, finder: bool) -> Slash:
     """Cuts `amount` gwei, at most 90 % of all there is, from active stake and tickets by one factor.
 
-    The active part is rounded up; the finder gets a fifth of it, rounded down, nothing of the tickets' part.
+    The active part is rounded up. `claims` are the shares of the tickets that are renters' damages: the finder gets a
+    fifth, rounded down, of what the active part and the other tickets lose.
     """
-    whole = own_assets + unbonding_assets
+    whole = own_assets + unbonding.assets
     cut = min(amount, whole * MAX_CUT_TENTHS // 10)
     active = min(own_assets, mul_div_ceil(cut, own_assets, whole)) if whole else 0
-    return Slash(active, cut - active, active // FINDER_DIVISOR if finder else 0)
+    earned = active + value_of(unbonding.shares - claims, cut - active, unbonding.shares)
+    return Slash(active, cut - active, earned // FINDER_DIVISOR if finder else 0)
 
 
 @dataclass(frozen=True)
 class Faults:
-    """Units slashed in the present window, its end, and the largest units of the last 30 periods while they count.
+    """Units slashed and not leaked away at the last slash, its time, and the largest units of the last 30 periods while
+    they count.
 
-    Word: slashed 96 @160 | window end 40 @120 | peak 64 @56 | peak until 40 @16.
+    Word: slashed 96 @160 | time 40 @120 | peak 64 @56 | peak until 40 @16.
     """
 
     slashed: int = 0
-    window_end: int = 0
+    slashed_at: int = 0
     peak: int = 0
     peak_until: int = 0
 
     def limit(self, units: int, now: int) -> int:
-        """Units that slashes may take in one window: 3 × the largest units of the last 30 periods."""
+        """Units that the bucket of the ceiling holds: 3 × the largest units of the last 30 periods."""
         return FAULT_FACTOR * (max(units, self.peak) if now < self.peak_until else units)
 
-    def left(self, units: int, now: int) -> int:
-        """Units that slashes can still take now."""
-        taken = self.slashed if now < self.window_end else 0
-        return max(0, self.limit(units, now) - taken)
+    def level(self, units: int, now: int, period_seconds: int) -> int:
+        """Units slashed that have not leaked away: the whole limit leaks in 30 periods, rounded down."""
+        leaked = mul_div_floor(self.limit(units, now), now - self.slashed_at, FAULT_PERIODS * period_seconds)
+        return max(0, self.slashed - leaked)
+
+    def left(self, units: int, now: int, period_seconds: int) -> int:
+        """Units that slashes can take now."""
+        return max(0, self.limit(units, now) - self.level(units, now, period_seconds))
 
     def admit(self, units: int, asked: int, now: int, period_seconds: int) -> tuple[Faults, int]:
         """(word after a slash of `asked` units, units that it may take)."""
-        open_ = now < self.window_end
-        taken = self.slashed if open_ else 0
-        end = self.window_end if open_ else now + FAULT_PERIODS * period_seconds
-        admitted = min(asked, self.left(units, now))
-        return replace(self, slashed=taken + admitted, window_end=end), admitted
+        admitted = min(asked, self.left(units, now, period_seconds))
+        if admitted == 0:
+            return self, 0
+        level = self.level(units, now, period_seconds)
+        return replace(self, slashed=level + admitted, slashed_at=now), admitted
 
     def shrunk(self, old_units: int, now: int, period_seconds: int) -> Faults:
         """The word after the provider's units fell from `old_units`: they still count for 30 periods."""

@@ -8,8 +8,10 @@ BPS = 10_000  # 100 %
 PRICE_ONE = 10**12  # a price of 1 (USD a token, or tokens a USD)
 STAKE_PRICE_PRODUCT = 10**24  # stake price × price = 1 in 12 + 12 decimals
 
+M8 = 2**8 - 1
 M16 = 2**16 - 1
 M24 = 2**24 - 1
+M28 = 2**28 - 1
 M32 = 2**32 - 1
 M40 = 2**40 - 1
 M64 = 2**64 - 1

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from keepers.chain.contracts import Suite
 from keepers.chain.deployment import Deployment
 from keepers.chain.ports import Event, Reader
+from keepers.protocol.leases import Money as Balances
 from keepers.protocol.leases import Reason, Terms
 from keepers.replay.orders import Take
 from keepers.replay.report import Effort, LeaseRow, Money
 from keepers.replay.wire import ChainTransport
 
 if TYPE_CHECKING:
-    from keepers.replay.driver import Traces
+    from keepers.replay.inputs import Traces
 
 PAGE = 100  # blocks whose receipts are asked for in one round trip
 
@@ -31,6 +32,8 @@ def read_leases(
         by_lease[int(event["id"])].append(event)
     rows: list[LeaseRow] = []
     shift = traces.jobs.first_s - day
+    views = [Suite.over(reader).escrow.view("money", lease) for lease in by_lease]
+    held = dict(zip(by_lease, reader.read_many(views, reader.head()), strict=True)) if views else {}
     for lease, events in by_lease.items():
         taken = jobs_of[lease]
         terms = Terms.unpack(int(events[0]["terms"]))
@@ -49,6 +52,7 @@ def read_leases(
                 deposited_wei=sum(int(e["credits"]) for e in events if e.name in ("Opened", "ToppedUp")),
                 paid_wei=sum(int(e["credits"]) for e in settled),
                 returned_wei=sum(int(e["refund"]) for e in events if e.name in ("Stopped", "Finished")),
+                held_wei=Balances.unpack(int(held[lease])).credits,
                 settled_seconds=max((int(e["seconds"]) for e in settled), default=0),
             )
         )

@@ -53,7 +53,9 @@ def rate_of(model: str, usd_per_hour: Fraction, source: str) -> Rate:
     """The rate of a model; 1 ≤ wei < 2**64, else `ValueError` (the market's word for a rate has 64 bits)."""
     wei = int(usd_per_hour * WAD / 3600)
     if not 0 < wei < 2**64:
-        raise ValueError(f"{model}: {float(usd_per_hour)} USD per GPU-hour is not a rate of 64 bits (wei a second)")
+        raise ValueError(
+            f"{float(usd_per_hour):.6g} USD per GPU-hour of {model} is not a rate of 64 bits (wei a second)"
+        )
     return Rate(model, usd_per_hour, wei, source)
 
 

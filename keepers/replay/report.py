@@ -8,15 +8,18 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from keepers.protocol.errors import HearthError
 from keepers.replay.bill import Bill, Line
 from keepers.replay.rates import Rate
 from keepers.replay.traces import Skipped
 
 SCHEMA = "hearth.replay/1"
+SHOWN = 10  # faults that the error names
 LEASE_COLUMNS = (
     "job_id",
     "node_id",
@@ -36,7 +39,8 @@ LEASE_COLUMNS = (
 
 @dataclass(frozen=True)
 class LeaseRow:
-    """One lease as the chain closed it; times in the trace's clock, `paid_wei` with the settlers' bounty in it."""
+    """One lease as the chain closed it; times in the trace's clock. Deposited, paid (the settlers' bounty in it) and
+    returned come from its events, `held_wei`, what still lies in it, from a view at the end: 0 once it is finished."""
 
     job_id: str
     node_id: str
@@ -49,17 +53,13 @@ class LeaseRow:
     deposited_wei: int
     paid_wei: int
     returned_wei: int
+    held_wei: int
     settled_seconds: int
 
     @property
     def down_seconds(self) -> int:
         """Seconds between start and stop that were not paid."""
         return self.stop_s - self.start_s - self.settled_seconds
-
-    @property
-    def held_wei(self) -> int:
-        """What still lies in the lease; 0 once it is finished."""
-        return self.deposited_wei - self.paid_wei - self.returned_wei
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ class Effort:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything `--report` holds but the rates and lists; see `document`."""
+    """Everything `--report` holds; see `document`. `gpus_of`: node id -> its GPUs."""
 
-    nodes: int
+    gpus_of: Mapping[str, int]
     jobs: int
     leases: Sequence[LeaseRow]
     bill: Bill
@@ -120,14 +120,14 @@ class Report:
         found += [f"job {job}: the bill has a lease, the chain has none" for job in lines]
         if {*self.unmatched} != {*self.bill.unmatched}:
             found.append("the orders that nobody took are not the same")
-        return found
+        return found + over_booked(self.leases, self.gpus_of)
 
     def document(self) -> dict[str, object]:
         """The report as a JSON document."""
         rows = self.leases
         return {
             "schema": SCHEMA,
-            "nodes": self.nodes,
+            "nodes": len(self.gpus_of),
             "jobs": self.jobs,
             "orders": self.jobs - len(self.skipped),
             "leases": len(rows),
@@ -172,8 +172,47 @@ def _lease_faults(row: LeaseRow, line: Line) -> Iterable[str]:
     for what, chain, bill in pairs:
         if chain != bill:
             yield f"job {row.job_id}: {what} is {chain} on the chain, {bill} in the bill"
+    if row.deposited_wei != row.paid_wei + row.returned_wei + row.held_wei:
+        sums = f"{row.paid_wei} paid + {row.returned_wei} returned + {row.held_wei} held"
+        yield f"job {row.job_id}: {row.deposited_wei} wei deposited, {sums}"
     if row.held_wei:
         yield f"job {row.job_id}: {row.held_wei} wei are neither paid nor returned"
+
+
+def over_booked(rows: Sequence[LeaseRow], gpus_of: Mapping[str, int]) -> list[str]:
+    """Moments at which a node's leases hold more GPUs than it has, in words. A lease holds its GPUs in
+    [start_s, stop_s): at one second stops come before starts."""
+    moves = [(row.stop_s, -row.gpus, row.node_id) for row in rows]
+    moves += [(row.start_s, row.gpus, row.node_id) for row in rows]
+    held: Counter[str] = Counter()
+    found = []
+    for second, gpus, node in sorted(moves):
+        held[node] += gpus
+        if held[node] > gpus_of[node]:
+            found.append(f"node {node}: {held[node]} GPUs leased at {second} s, it has {gpus_of[node]}")
+    return found
+
+
+def failure(report: Report, json_path: Path | None, leases_path: Path | None) -> HearthError | None:
+    """The error of a replay whose books do not agree, with what to look at; None where they do."""
+    faults = report.faults()
+    if not report.difference_wei and not faults:
+        return None
+    look = []
+    if leases_path is not None:
+        look.append(f"{leases_path}: rows where paid_wei is not expected_wei, or returned_wei closes no deposit")
+    if json_path is not None:
+        look.append(f"{json_path}: `faults` has all {len(faults)} of them")
+    if not look:
+        look.append("the same command with --report OUT.json --leases-csv OUT.csv writes down every lease")
+    more = (f"and {len(faults) - SHOWN} more",) if len(faults) > SHOWN else ()
+    return HearthError(
+        "H5008",
+        f"the bill is off by {report.difference_wei} wei",
+        why=(*faults[:SHOWN], *more),
+        next=(*look, "this is a defect: keep the files, and report it with the command and its seed"),
+        exit_code=1,
+    )
 
 
 def write_json(path: Path, report: Report) -> None:

@@ -172,7 +172,7 @@ def _register(
         for k in group:
             key, prints = town.node_keys[k], list(fingerprints(_uuids(town.node_keys[k])))
             class_id = classes[nodes[k].model]
-            message = RegisterNode(provider, class_id, 0, fingerprints_hash(prints), key.signer.address)
+            message = RegisterNode(provider, me, class_id, 0, fingerprints_hash(prints), key.signer.address)
             signature = key.signer.sign_digest(message.digest(domain))
             args = (provider, class_id, 0, prints, key.signer.address, signature)
             calls.append(Call("NodeRegistry", "register_node", args))

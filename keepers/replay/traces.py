@@ -17,8 +17,8 @@ from keepers.replay.table import Row, read_rows, trace_error
 DAY = 86_400
 #: Width of `gpus` on a node (protocol.md §4) and the most that a machine may have.
 MAX_GPUS = 16
-#: A lease's duration has 32 bits on the chain.
-MAX_SECONDS = 2**32 - 1
+#: A lease's duration has 28 bits on the chain (protocol.md §8), and the term is the job and one slot.
+MAX_SECONDS = 2**28 - 1 - 300
 #: Node k starts 3,600·k seconds into its unit's life, so that nodes of one unit do not fall together.
 NODE_SHIFT = 3_600
 
@@ -150,7 +150,7 @@ def read_jobs(path: Path, from_day: int = 0, days: int = 1) -> Jobs:
     """The orders submitted on `days` days from `from_day` on, in file order.
 
     A row of these days with no GPU or no duration is skipped. Raises `HearthError` H1006: `read_rows`' reasons; a
-    job id twice; rows that go back in time; a duration beyond the chain's 32 bits; no row on the days asked for.
+    job id twice; rows that go back in time; a duration beyond the chain's 28 bits; no row on the days asked for.
     """
     if from_day < 0 or days < 1:
         fix = "--from-day 0 or later, --days 1 or more"
@@ -200,8 +200,8 @@ def _order(row: Row, job_id: str, submit: int) -> Order | Skipped:
     duration = row.whole("duration_s") if row.text("duration_s") else 0
     if duration == 0:
         return skip("no duration")
-    if duration > MAX_SECONDS // 2:
-        raise row.error(f"duration_s {duration} is beyond what a lease can last ({MAX_SECONDS // 2} s)")
+    if duration > MAX_SECONDS:
+        raise row.error(f"duration_s {duration} is beyond what a lease can last ({MAX_SECONDS} s)")
     names = [name.strip() for name in row.named("gpu_model").split("|")]
     if not all(names):
         raise row.error(f"gpu_model {row.text('gpu_model')!r} names an empty model", "write `any`, a model, or a|b")

@@ -10,17 +10,17 @@ import http.client
 import json
 import socket
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import httpx
-
+from keepers.chain.rpc_errors import NotConnected
 from keepers.protocol.errors import HearthError
 
 CACHED = 20_000  # views; a replay's epoch asks for a few hundred
 
 
-class ChainTransport(httpx.BaseTransport):
-    """JSON-RPC to one local port for `EndpointPool`, and `call` for the driver itself."""
+class ChainTransport:
+    """JSON-RPC to one local port: a `chain.pool.Wire` for the roles, and `call` for the driver itself."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -28,23 +28,20 @@ class ChainTransport(httpx.BaseTransport):
         self._views: OrderedDict[str, Any] = OrderedDict()
         self._ids = 0
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer a single request or a batch, views from memory where they were asked before."""
-        asked = json.loads(request.read())
-        single = isinstance(asked, dict)
-        rows = [asked] if single else asked
-        keys = [_view_key(row) for row in rows]
-        missing = [row for row, key in zip(rows, keys, strict=True) if key is None or key not in self._views]
-        fresh = {answer.get("id"): answer for answer in self._post(missing)} if missing else {}
-        answers = []
-        for row, key in zip(rows, keys, strict=True):
-            answer = fresh.get(row["id"])
-            if answer is None and key is not None:
-                answer = {"jsonrpc": "2.0", "id": row["id"], "result": self._views[key]}
-            elif key is not None and answer is not None and answer.get("result") is not None:
+    def post(self, requests: Sequence[tuple[str, list[Any]]]) -> list[Mapping[str, Any]]:
+        """Answers in order, views from memory where they were asked before."""
+        keys = [_view_key(method, params) for method, params in requests]
+        answers: list[Mapping[str, Any] | None] = [
+            {"result": self._views[key]} if key is not None and key in self._views else None for key in keys
+        ]
+        missing = [at for at, answer in enumerate(answers) if answer is None]
+        fresh = self._asked([requests[at] for at in missing]) if missing else []
+        for at, answer in zip(missing, fresh, strict=True):
+            answers[at] = answer
+            key = keys[at]
+            if key is not None and answer.get("result") is not None:
                 self._remember(key, answer["result"])
-            answers.append(answer)
-        return httpx.Response(200, content=json.dumps(answers[0] if single else answers).encode())
+        return [answer for answer in answers if answer is not None]
 
     def call(self, method: str, *params: Any) -> Any:
         """Result of one call. Raises H9001 with the chain's words."""
@@ -52,18 +49,12 @@ class ChainTransport(httpx.BaseTransport):
 
     def calls(self, requests: list[tuple[str, Any]]) -> list[Any]:
         """Results of several calls in one round trip, in order."""
-        rows = []
-        for method, params in requests:
-            self._ids += 1
-            rows.append({"jsonrpc": "2.0", "id": f"d{self._ids}", "method": method, "params": list(params)})
-        found = {answer["id"]: answer for answer in self._post(rows)}
-        for row in rows:
-            error = found[row["id"]].get("error")
+        answers = self._asked(requests)
+        for (method, _), answer in zip(requests, answers, strict=True):
+            error = answer.get("error")
             if error is not None:
-                raise HearthError(
-                    "H9001", f"the local chain refuses {row['method']}: {str(error.get('message'))[:300]}"
-                )
-        return [found[row["id"]]["result"] for row in rows]
+                raise HearthError("H9001", f"the local chain refuses {method}: {str(error.get('message'))[:300]}")
+        return [answer["result"] for answer in answers]
 
     def close(self) -> None:
         """Let the connection go."""
@@ -75,6 +66,14 @@ class ChainTransport(httpx.BaseTransport):
         self._views[key] = result
         if len(self._views) > CACHED:
             self._views.popitem(last=False)
+
+    def _asked(self, requests: Sequence[tuple[str, Any]]) -> list[Any]:
+        rows = []
+        for method, params in requests:
+            self._ids += 1
+            rows.append({"jsonrpc": "2.0", "id": self._ids, "method": method, "params": list(params)})
+        found = {answer.get("id"): answer for answer in self._post(rows)}
+        return [found[row["id"]] for row in rows]
 
     def _post(self, rows: list[Any]) -> list[Any]:
         body = json.dumps(rows).encode()
@@ -94,18 +93,18 @@ class ChainTransport(httpx.BaseTransport):
             except (http.client.HTTPException, OSError) as error:
                 self.close()  # an idle connection was dropped: open another, once
                 if attempt:
-                    raise httpx.ConnectError(f"the local chain on port {self.port} is gone: {error}") from error
+                    raise NotConnected(f"the local chain on port {self.port}", error) from error
         raise AssertionError("unreachable")
 
 
-def _view_key(row: Any) -> str | None:
+def _view_key(method: str, params: Sequence[Any]) -> str | None:
     """What a request asks that can never be answered otherwise later: a view pinned to a block hash, or a block by its
     number (there are no reorgs here). None for everything else."""
-    if row["method"] == "eth_getBlockByNumber" and row["params"][0].startswith("0x"):
-        return f"block{row['params'][0]}{row['params'][1]}"
-    if row["method"] != "eth_call" or len(row["params"]) != 2 or not isinstance(row["params"][1], dict):
+    if method == "eth_getBlockByNumber" and params[0].startswith("0x"):
+        return f"block{params[0]}{params[1]}"
+    if method != "eth_call" or len(params) != 2 or not isinstance(params[1], dict):
         return None
-    if "blockHash" not in row["params"][1]:
+    if "blockHash" not in params[1]:
         return None
-    tx, where = row["params"]
+    tx, where = params
     return f"{where['blockHash']}{tx['to']}{tx['data']}{tx.get('from', '')}"

@@ -9,6 +9,7 @@ one outbox a key. With a virtual ticker the same App runs on the driver's thread
 from __future__ import annotations
 
 import logging
+import os
 import random
 import signal
 import threading
@@ -19,11 +20,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from keepers.chain.contracts import Suite
 from keepers.chain.ports import BlockRef, Reader, Sender
 from keepers.protocol.errors import HearthError
+from keepers.runtime import checks
 from keepers.runtime.clock import Clock, SystemClock
+from keepers.runtime.gauges import Gauges
 from keepers.runtime.health import Health, HealthServer
 from keepers.runtime.metrics import Metrics
 from keepers.runtime.role import Context, Fatal, Role
+from keepers.runtime.systemd import notify, watchdog_interval
 from keepers.runtime.ticker import ApsTicker, Mailbox, Ticker, Timer, Trigger, VirtualTicker
+from keepers.store.faults import StoreBroken
 
 if TYPE_CHECKING:
     import httpx
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 
 DRAIN_S = 15.0  # for cycles in hand at SIGTERM; systemd is told 20
 HEAD_STALE_POLLS = 30  # looks at the chain without success before /readyz says so
+STUCK_S = 600.0  # a loop that has not come round for so long hangs: every endpoint has timed out many times by then
 log = logging.getLogger("hearth.app")
 
 
@@ -62,6 +68,10 @@ class Ports(Protocol):
 
     def step(self) -> int:
         """Let every outbox send and confirm once; returns how many rows moved."""
+        ...
+
+    def spent(self, address: str, since: int) -> tuple[int, int]:
+        """(wei of gas that a key paid since then, chain time of its first transaction since then)."""
         ...
 
     def close(self) -> None: ...
@@ -93,6 +103,7 @@ class App:
         self.threaded = not isinstance(self.ticker, VirtualTicker)
         self.metrics = metrics or Metrics(deployment.network)
         self.health = Health()
+        self.gauges = Gauges(self.metrics, self.roles, deployment)
         self.context = Context(
             reader=ports.reader,
             clock=self.clock,
@@ -116,6 +127,7 @@ class App:
         self._server: Any = None
         self._health_server: HealthServer | None = None
         self._closed = False
+        self._turned: dict[str, float] = {}  # loop -> when it came round last
 
     # life
 
@@ -134,13 +146,17 @@ class App:
         for role in self.roles:
             self._add_timers(role)
         self.health.live("threads", self._dead_thread)
+        self.health.live("loops", self._stuck_loop)
         self.health.ready("chain", self._stale_chain)
+        self.health.ready("clock", self._wrong_clock)
         if self.threaded:
             self._serve()
             self._thread("poll", self._poll_loop)
             self._thread("outbox", self._outbox_loop)
         self.ticker.start()
         self.health.set_state("running")
+        if self.threaded:
+            self._tell_systemd()
         log.info("started", extra={"roles": [role.name for role in self.roles], "network": self.deployment.network})
 
     def run(self) -> int:
@@ -176,6 +192,8 @@ class App:
             return
         self._closed = True
         self._stop.set()
+        if self.health.state == "running" and self.threaded:
+            notify("STOPPING=1")
         self.health.set_state("draining")
         self.ticker.close()
         if self._server is not None:
@@ -268,28 +286,40 @@ class App:
         self.metrics.chain.head_block.labels(self.deployment.network).set(head.number)
         if new:
             self.clock.saw(head.timestamp)
+            self.gauges.block(self.clock)
             self.metrics.chain.final_block.labels(self.deployment.network).set(self.ports.reader.final().number)
             self.ticker.block(head)
         return head
 
+    def _measure(self, head: BlockRef) -> None:
+        self.gauges.now_and_then(self.ports.reader, self.context.suite, self.ports, head, self.clock.now())
+
     def _poll_loop(self) -> None:
         while not self._stop.wait(self.settings.poll_s):
+            self._turned["poll"] = time.monotonic()
             try:
-                self._look()
+                self._measure(self._look())
             except Fatal as fatal:
                 self._fatal(fatal.error, fatal.exit_code)
             except HearthError as error:
                 self._failed_polls += 1
-                log.warning("chain not read", extra={"code": error.code, "reason": error.message})
+                self._waits("chain not read", error)
 
     def _outbox_loop(self) -> None:
         while not self._stop.wait(self.settings.poll_s):
+            self._turned["outbox"] = time.monotonic()
             try:
                 self.ports.step()
             except Fatal as fatal:
                 self._fatal(fatal.error, fatal.exit_code)
             except HearthError as error:
-                log.warning("outbox waits", extra={"code": error.code, "reason": error.message})
+                self._waits("outbox waits", error)
+
+    def _waits(self, words: str, error: HearthError) -> None:
+        """The next turn tries again, but a database that is damaged only gets worse."""
+        if isinstance(error, StoreBroken) and not error.retryable:
+            self._fatal(error, 1)
+        log.warning(words, extra={"code": error.code, "reason": error.message})
 
     def _serve(self) -> None:
         routes = [route for role in self.roles for route in role.routes()]
@@ -335,6 +365,29 @@ class App:
             what()
         except Exception as error:  # draining goes on: the other parts still have to be let go
             log.warning("drain", extra={"step": name, "reason": f"{type(error).__name__}: {error}"})
+
+    def _tell_systemd(self) -> None:
+        """Ready, and from now on a sign of life while every check of /livez is well."""
+        notify("READY=1")
+        interval = watchdog_interval(os.environ, os.getpid())
+        if interval is None:
+            return
+
+        def loop() -> None:
+            while not self._stop.wait(interval):
+                if self.health.livez()[0]:
+                    notify("WATCHDOG=1")
+
+        self._thread("watchdog", loop)
+
+    def _stuck_loop(self) -> str | None:
+        now = time.monotonic()
+        stuck = [name for name, turned in self._turned.items() if now - turned > STUCK_S]
+        return f"no turn for {STUCK_S:.0f} s: {', '.join(stuck)}" if stuck and not self._stop.is_set() else None
+
+    def _wrong_clock(self) -> str | None:
+        error = checks.check_clock(self.clock).error
+        return None if error is None else error.message
 
     def _dead_thread(self) -> str | None:
         dead = [t.name for t in self._threads if not t.is_alive()]

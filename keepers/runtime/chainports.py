@@ -10,8 +10,9 @@ from keepers.chain.attestations import Attestations
 from keepers.chain.deployment import Deployment
 from keepers.chain.keys import Signer
 from keepers.chain.logs import Advance, Follower
+from keepers.chain.pool import Connect, EndpointPool, web3_transport
 from keepers.chain.ports import BlockRef, Event
-from keepers.chain.rpc import ChainRpc, EndpointPool, RpcReader
+from keepers.chain.rpc import ChainRpc, RpcReader
 from keepers.outbox.outbox import Outbox
 from keepers.outbox.policy import GWEI, Policy
 from keepers.protocol.errors import HearthError
@@ -24,8 +25,6 @@ from keepers.store.engine import Store
 from keepers.store.logs import LogTables
 
 if TYPE_CHECKING:
-    import httpx
-
     from keepers.runtime.settings import Settings
 
 
@@ -65,14 +64,14 @@ class ChainPorts:
         clock: Clock,
         *,
         metrics: Metrics | None = None,
-        transport: httpx.BaseTransport | None = None,
+        connect: Connect = web3_transport,
         policy: Policy | None = None,
         lock_keys: bool = True,
         crash: Callable[[str], None] = cp,
     ) -> None:
         self.deployment, self._store, self._clock, self._metrics = deployment, store, clock, metrics
         self.pool = EndpointPool(
-            settings.rpc_urls, deployment.chain_id, timeout=settings.rpc_timeout_s, transport=transport
+            settings.rpc_urls, deployment.chain_id, timeout=settings.rpc_timeout_s, connect=connect
         )
         self.rpc = ChainRpc(self.pool)
         self.codec = deployment.codec()
@@ -139,6 +138,11 @@ class ChainPorts:
         for outbox in list(self._outboxes.values()):
             moved += outbox.step()
         return moved
+
+    def spent(self, address: str, since: int) -> tuple[int, int]:
+        """See `Queue.spent`; nothing for a key without an outbox."""
+        outbox = self._outboxes.get(address)
+        return (0, 0) if outbox is None else outbox.queue.spent(since)
 
     def close(self) -> None:
         """Release keys and connections."""

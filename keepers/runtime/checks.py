@@ -25,10 +25,13 @@ _VERSION_SELECTOR = keccak(b"VERSION()")[:4]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One test and its outcome. `detail` is one line for people; `error` is set where it failed."""
+    """One test and its outcome. `detail` is one line for people; `error` is set where it failed.
+
+    `skipped`: it could not be made, because one before it that it rests on failed. It is no pass.
+    """
 
     name: str
-    outcome: Literal["ok", "warn", "fail"]
+    outcome: Literal["ok", "warn", "fail", "skipped"]
     detail: str
     error: HearthError | None = None
 

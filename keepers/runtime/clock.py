@@ -40,16 +40,25 @@ class SystemClock:
     A block's timestamp is at most the moment it is seen, so `wall - timestamp` is at least the skew; the smallest of
     the last blocks is the estimate. A clock that is ahead by less than one block's delay cannot be told from one that
     is right, which is why limits are tens of seconds. Source of the limits: protocol.md §7, Heartbeat.
+
+    Distances are kept against the monotonic clock: when somebody sets the wall clock, the skew shows it at once and
+    not only after the last block before has left the window.
     """
 
     WINDOW = 16  # blocks
     TOLERANCE = 2.0  # seconds that a block may lie off wall time before a local clock follows it
 
-    def __init__(self, adopt: bool = False, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        adopt: bool = False,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._adopt = adopt
         self._wall = wall
+        self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._distances: deque[float] = deque(maxlen=self.WINDOW)
+        self._distances: deque[float] = deque(maxlen=self.WINDOW)  # monotonic less block time
         self._offset = 0.0
 
     def precise(self) -> float:
@@ -63,13 +72,17 @@ class SystemClock:
         with self._lock:
             if not self._distances:
                 return 0.0
-            return min(self._distances) - self._offset
+            return self._nearest() - self._offset
+
+    def _nearest(self) -> float:
+        # microseconds: the three clocks cancel out but for the last digits of their floats
+        return round(min(self._distances) + (self._wall() - self._monotonic()), 6)
 
     def saw(self, timestamp: int) -> None:
         with self._lock:
-            self._distances.append(self._wall() - timestamp)
+            self._distances.append(self._monotonic() - timestamp)
             if self._adopt:
-                nearest = min(self._distances)
+                nearest = self._nearest()
                 self._offset = nearest if abs(nearest) > self.TOLERANCE else 0.0
 
 

@@ -1,9 +1,7 @@
-"""From settings to a running process, and what systemd is told about it."""
+"""From settings to a running process."""
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,18 +62,3 @@ def build(
     return App(
         settings, record, roles, ports=ports, store=store, clock=watch, transport=transport, metrics=metrics, dry=dry
     )
-
-
-def notify(state: str) -> bool:
-    """Tell systemd (`Type=notify`): "READY=1", "STOPPING=1", "WATCHDOG=1". False where nobody listens."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return False
-    target = "\0" + address[1:] if address.startswith("@") else address
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-            out.connect(target)
-            out.sendall(state.encode())
-    except OSError:
-        return False
-    return True

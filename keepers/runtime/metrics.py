@@ -86,11 +86,7 @@ class AgentMetrics(_Group):
         self.slot_missed = self._counter("slot_missed", "Slots that were not", "node")
         self.gpu_state = self._gauge("gpu_state", "1 well, 0 degraded, -1 unknown", "node", "gpu")
         self.gpu_temp = self._gauge("gpu_temp_celsius", "Temperature", "node", "gpu")
-        self.xid = self._counter("xid", "GPU driver faults", "node", "xid")
         self.gpus_leased = self._gauge("gpus_leased", "GPUs under lease", "node")
-        self.stake_headroom = self._gauge("stake_headroom_ratio", "Own stake over required stake, less 1", "node")
-        self.unsettled_usd = self._gauge("unsettled_usd", "Attested but not settled", "node")
-        self.lease_runway = self._gauge("lease_runway_seconds", "Until the lease's funds end", "node")
 
 
 class AttesterMetrics(_Group):
@@ -111,7 +107,6 @@ class AttesterMetrics(_Group):
         self.price_usd = self._gauge("price_usd", "Token price by source", "seat", "source")
         self.price_spread = self._gauge("price_spread_ratio", "Highest source over lowest, less 1", "seat")
         self.signlog_watermark = self._gauge("signlog_watermark", "Newest epoch in the sign log", "seat")
-        self.signlog_mirror_ok = self._gauge("signlog_mirror_ok", "1 while the mirror is written", "seat")
 
 
 class SettlerMetrics(_Group):

@@ -40,17 +40,17 @@ class Section(BaseModel):
 class KeyedSection(Section):
     """A role that signs: an encrypted keystore and the file with its password. Without a keystore: dry mode."""
 
-    keystore: Path | None = None
-    password: SecretStr | None = None
+    keystore: Path | None = Field(default=None, description="encrypted keystore of the key that signs")
+    password: SecretStr | None = Field(default=None, description="its password; the .pass file beside it by default")
 
 
 class FeeSettings(Section):
     """Fee limits of the outbox. Fees in gwei of the native coin, times in seconds."""
 
     max_fee_gwei: float = Field(default=100.0, gt=0, description="never pay more per gas")
-    tip_gwei: float = Field(default=0.1, ge=0)
+    tip_gwei: float = Field(default=0.1, ge=0, description="priority fee per gas")
     bump_after_s: int = Field(default=60, gt=0, description="replace an attempt that is not mined by then")
-    max_bumps: int = Field(default=12, ge=0)
+    max_bumps: int = Field(default=12, ge=0, description="replacements of one transaction at most")
 
 
 class Settings(BaseSettings):
@@ -62,15 +62,15 @@ class Settings(BaseSettings):
     rpc_urls: tuple[str, ...] = Field(default=(), description="JSON-RPC endpoints, best first")
     home: Path = Field(default=Path("~/.local/share/hearth"), description="keys, databases, locks")
     database_url: SecretStr | None = Field(default=None, description="default: state.db below home")
-    log_level: str = "info"
-    log_style: str = "json"
-    health_host: str = "127.0.0.1"
-    health_port: int = Field(default=8600, ge=0, le=65535)
-    listen_host: str = "127.0.0.1"
-    listen_port: int = Field(default=8700, ge=0, le=65535)
-    rpc_timeout_s: float = Field(default=20.0, gt=0)
+    log_level: str = Field(default="info", description="debug, info, warning or error")
+    log_style: str = Field(default="json", description="json for machines, text for people")
+    health_host: str = Field(default="127.0.0.1", description="address of /livez, /readyz and /metrics")
+    health_port: int = Field(default=8600, ge=0, le=65535, description="its port; 0 = a free one")
+    listen_host: str = Field(default="127.0.0.1", description="address of an attester's HTTP interface")
+    listen_port: int = Field(default=8700, ge=0, le=65535, description="its port; 0 = a free one")
+    rpc_timeout_s: float = Field(default=20.0, gt=0, description="seconds to connect, to wait for data, to read a body")
     poll_s: float = Field(default=2.0, gt=0, description="seconds between looks at the chain")
-    fees: FeeSettings = FeeSettings()
+    fees: FeeSettings = Field(default=FeeSettings(), description="limits of what a transaction may pay")
 
     @field_validator("rpc_urls", mode="before")
     @classmethod

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,28 +12,17 @@ import httpx
 
 from keepers.chain.deployment import Deployment, load_record
 from keepers.chain.keys import LocalSigner, Signer, open_keystore
-from keepers.chain.ports import Call
 from keepers.protocol.errors import HearthError
 from keepers.runtime.settings import Loaded, Settings, load
 from keepers.sdk.client import Hearth
+from keepers.sdk.limits import Limits
 from keepers.sdk.offers import MAX_BYTES
 from keepers.sdk.sections import SECTIONS
-from keepers.sdk.session import Session, Step
-from keepers.sdk.types import Done
+from keepers.sdk.sending import WAIT_S, NothingSent, Outgoing, Paper
+from keepers.sdk.session import Session
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-WAIT_S = 120.0  # longest wait for a transaction, unless --timeout says otherwise
-LOOK_S = 0.25  # between two looks at the chain
-
-
-class NothingSent(Exception):
-    """A dry run or an unsigned batch got to the point where it would have sent. `calls` are what it would send."""
-
-    def __init__(self, calls: Sequence[tuple[str, Call]], path: Path | None) -> None:
-        super().__init__("nothing was sent")
-        self.calls, self.path = tuple(calls), path
 
 
 def load_settings(flags: Mapping[str, Any] | None = None) -> Loaded:
@@ -105,13 +94,14 @@ def connect(settings: Settings | None = None, **flags: Any) -> Hearth:
     signer = key_of(section)
     reader.heads.poll()
     _same_chain(reader, deployment)
+    bounds: Any = getattr(loaded, "limits")  # noqa: B009
     session: Session | None = None
     if signer is not None:
         if flags.get("dry_run") or flags.get("unsigned"):
             target = flags.get("unsigned")
             session = Paper(signer.address, deployment, Path(target) if target else None)
         else:
-            session = _session(loaded, deployment, reader, signer, float(flags.get("timeout") or WAIT_S))
+            session = Outgoing(loaded, deployment, reader, signer, float(flags.get("timeout") or WAIT_S))
     return Hearth(
         Fresh(reader),
         deployment,
@@ -119,7 +109,14 @@ def connect(settings: Settings | None = None, **flags: Any) -> Hearth:
         signer=signer,
         offers=section.offers,
         fetch=fetch_url,
+        limits=Limits(
+            _fraction(bounds.per_lease_usd), _fraction(bounds.per_day_usd), _fraction(bounds.max_usd_per_gpu_hour)
+        ),
     )
+
+
+def _fraction(usd: Decimal | None) -> Fraction | None:
+    return None if usd is None else Fraction(usd)
 
 
 def _same_chain(reader: Any, deployment: Deployment) -> None:
@@ -134,38 +131,6 @@ def _same_chain(reader: Any, deployment: Deployment) -> None:
         )
 
 
-def _session(settings: Settings, deployment: Deployment, reader: Any, signer: Signer, wait_s: float) -> Session:
-    from keepers.outbox.outbox import Outbox
-    from keepers.outbox.policy import Policy
-    from keepers.store.migrations import open_store
-
-    store = open_store(settings.database(deployment.network))
-    fees = settings.fees
-    policy = Policy(
-        max_fee=int(fees.max_fee_gwei * 10**9),
-        tip=int(fees.tip_gwei * 10**9),
-        bump_after=fees.bump_after_s,
-        max_bumps=fees.max_bumps,
-    )
-    folder = settings.home_path / deployment.network
-    outbox = Outbox(
-        store,
-        reader.rpc,
-        reader,
-        signer,
-        deployment.codec(),
-        deployment.chain_id,
-        lambda: reader.head().timestamp,
-        policy=policy,
-        lock_folder=folder,
-    )
-
-    def pump() -> None:
-        outbox.step(reader.heads.poll())
-
-    return Session(outbox, pump, lambda: time.sleep(LOOK_S), time.monotonic, wait_s)
-
-
 class Fresh:
     """A reader whose `head` looks at the chain anew: a command lives for seconds and has no follower."""
 
@@ -178,37 +143,6 @@ class Fresh:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reader, name)
-
-
-class Paper(Session):
-    """A session that sends nothing: it writes the calls as a Safe batch (or only lists them) and says so."""
-
-    def __init__(self, address: str, deployment: Deployment, path: Path | None) -> None:
-        self._address, self._deployment, self._path = address, deployment, path
-
-    @property
-    def address(self) -> str:
-        """Who would pay the gas."""
-        return self._address
-
-    def run(
-        self, action: str, steps: Sequence[Step], progress: Callable[[str, str], object] | None = None
-    ) -> list[Done]:
-        """Raises NothingSent, after the batch is written."""
-        codec = self._deployment.codec()
-        rows = []
-        for step in steps:
-            to, data = codec.encode(step.call)
-            rows.append({"to": to, "value": "0", "data": "0x" + data.hex(), "contractMethod": None})
-        if self._path is not None:
-            batch = {
-                "version": "1.0",
-                "chainId": str(self._deployment.chain_id),
-                "meta": {"name": action, "description": ", ".join(step.name for step in steps)},
-                "transactions": rows,
-            }
-            self._path.write_text(json.dumps(batch, indent=1) + "\n", encoding="utf-8")
-        raise NothingSent([(step.name, step.call) for step in steps], self._path)
 
 
 def fetch_url(url: str) -> bytes:

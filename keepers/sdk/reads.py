@@ -13,6 +13,7 @@ from keepers.protocol.errors import HearthError
 from keepers.protocol.leases import Money, Party, Reason, Terms, effective_stop
 from keepers.protocol.price import PeriodWord, PriceWord
 from keepers.protocol.stake import Own, Ticket, Unbonding, value_of
+from keepers.protocol.stake import required as required_stake
 from keepers.sdk.types import (
     Earnings,
     LeaseView,
@@ -44,7 +45,7 @@ class Reads:
         self.reader, self.deployment = reader, deployment
         self.suite = Suite.over(reader)
         self.calendar = deployment.clock()
-        self._time_of = lru_cache(maxsize=4096)(self._block_time)
+        self.time_of = lru_cache(maxsize=4096)(self._block_time)
 
     # ---- prices and people
 
@@ -116,6 +117,12 @@ class Reads:
         ids = range(self.suite.registry.class_count(at=at))
         rows = self.reader.read_many([self.suite.registry.view("class_of", c) for c in ids], at)
         return {c: str(row[0]) for c, row in zip(ids, rows, strict=True)}
+
+    def stake_for(self, class_id: int, gpus: int, at: BlockRef | None = None) -> int:
+        """Gwei of stake that a node of that class and size asks for at the present stake price."""
+        at = at or self.reader.head()
+        row = self.suite.registry.class_of(class_id, at=at)
+        return required_stake(int(row[6]) * gpus, self.suite.pool.stake_price(at=at))
 
     def provider(self, p: int, at: BlockRef | None = None) -> ProviderWord:
         """A provider. Raises H1005 where there is none."""
@@ -201,6 +208,13 @@ class Reads:
         mine = [(n, int(e["id"])) for n, e in enumerate(self.opened(), 1) if str(e["renter"]).lower() == me]
         return [self._view(number, lease, at) for number, lease in mine]
 
+    def deposited_since(self, renter: str, since: int) -> int:
+        """Credits (wei) that a renter's leases were given from `since` (unix seconds) on, whoever topped them up."""
+        mine = {int(e["id"]) for e in self.opened() if str(e["renter"]).lower() == renter.lower()}
+        given = self._events("LeaseEscrow", "Opened", "ToppedUp")
+        recent = [e for e in given if e["id"] in mine and self.time_of(e.block_number) >= since]
+        return sum(int(e["credits"]) for e in recent)
+
     def receipt(self, ref: str | int) -> Receipt:
         """A lease's lines from its events."""
         view = self.lease(ref)
@@ -219,7 +233,7 @@ class Reads:
         return LeaseView(number, lease, terms, money, party, until, at.timestamp, at.number)
 
     def _line(self, event: Event) -> ReceiptLine:
-        at = self._time_of(event.block_number)
+        at = self.time_of(event.block_number)
         base = (at, event.block_number, "0x" + event.tx_hash.hex())
         if event.name == "Opened":
             return ReceiptLine(*base, "opened", deposited_wei=event["credits"])
@@ -232,13 +246,22 @@ class Reads:
                 event["seconds"],
                 paid_wei=event["credits"],
                 bounty_wei=event["bounty"],
+                epoch=event["epoch"],
             )
         if event.name == "Stopped":
             reason = Reason(event["reason"]).name
             return ReceiptLine(*base, f"stopped: {reason}", event["after"], returned_wei=event["refund"])
         if event.name == "Finished":
-            return ReceiptLine(*base, "finished", returned_wei=event["refund"], bond_shares_lost=event["taken"])
-        return ReceiptLine(*base, {"Anchored": "anchored", "NoticeGiven": "notice given"}[event.name])
+            return ReceiptLine(
+                *base,
+                "finished",
+                returned_wei=event["refund"],
+                bond_shares_lost=event["taken"],
+                epoch=event["epoch"],
+            )
+        if event.name == "Anchored":
+            return ReceiptLine(*base, "anchored", epoch=event["epoch"])
+        return ReceiptLine(*base, "notice given")
 
     # ---- earnings
 

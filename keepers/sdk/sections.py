@@ -1,6 +1,7 @@
 """The sections of a config file, one a role: what `hearth up` builds its roles from and `hearth config` knows.
 
 [renter]    keystore, password_file, offers
+[limits]    per_lease_usd, per_day_usd, max_usd_per_gpu_hour      (of the renter's key)
 [agent]     nodes, keystores, password_file, gpus, stand_in      (one entry a node, in the same order)
 [attester]  keystore, password_file, prices
 [settler]   keystore, password_file, jail, upkeep, redeem, providers, native_usd
@@ -9,6 +10,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,20 @@ class RenterSection(KeyedSection):
     offers: str = Field(default="", description="folder, file or URL with signed asks")
 
 
+class LimitsSection(Section):
+    """What the renter's key may spend: USD each, none = no limit. A day is the last 24 hours."""
+
+    per_lease_usd: Decimal | None = Field(default=None, gt=0, description="given to one lease at most")
+    per_day_usd: Decimal | None = Field(default=None, gt=0, description="given to all leases in 24 hours at most")
+    max_usd_per_gpu_hour: Decimal | None = Field(default=None, gt=0, description="highest price that is taken")
+
+
 class AgentSection(Section):
     """The nodes of one agent process. One password opens all its keystores."""
 
     nodes: tuple[int, ...] = Field(default=(), description="indexes in the registry")
     keystores: tuple[Path, ...] = Field(default=(), description="a node's own key each")
-    password: SecretStr | None = None
+    password: SecretStr | None = Field(default=None, description="opens all keystores; .pass files by default")
     gpus: tuple[str, ...] = Field(default=(), description="GPU indexes of each node, like '0,1'; empty = all")
     stand_in: tuple[str, ...] = Field(
         default=(), description="CLASS:COUNT:LABEL each, where there is no GPU (local only)"
@@ -63,21 +73,22 @@ class AgentSection(Section):
 class AttesterSection(KeyedSection):
     """A seat's key and its price sources, such as {kind = "fixed", usd = "0.5"} (local), csv or http."""
 
-    prices: tuple[dict[str, Any], ...] = ()
+    prices: tuple[dict[str, Any], ...] = Field(default=(), description="price sources; their median is signed")
 
 
 class SettlerSection(KeyedSection):
     """What this settler does. `native_usd`: USD of a whole native coin, 0 where gas costs nothing."""
 
-    jail: bool = True
-    upkeep: bool = True
-    redeem: bool = True
+    jail: bool = Field(default=True, description="whether it jails nodes that were down")
+    upkeep: bool = Field(default=True, description="whether it also does what pays no bounty")
+    redeem: bool = Field(default=True, description="whether it redeems tallies of others")
     providers: tuple[int, ...] = Field(default=(), description="whose leases and tallies are its own business")
-    native_usd: float = Field(default=0.0, ge=0)
+    native_usd: float = Field(default=0.0, ge=0, description="USD of a native coin; 0 = gas costs nothing")
 
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "renter": RenterSection,
+    "limits": LimitsSection,
     "agent": AgentSection,
     "attester": AttesterSection,
     "settler": SettlerSection,

@@ -42,9 +42,11 @@ class Session:
         pause: Callable[[], object],
         elapsed: Callable[[], float],
         timeout_s: float = 120.0,
+        open_rows: Callable[[], Sequence[Sent]] = tuple,
     ) -> None:
         self._sender, self._pump, self._pause = sender, pump, pause
         self._elapsed, self._timeout = elapsed, timeout_s
+        self._open_rows = open_rows
 
     @property
     def address(self) -> str:
@@ -52,14 +54,22 @@ class Session:
         return self._sender.address
 
     def run(
-        self, action: str, steps: Sequence[Step], progress: Callable[[str, str], object] | None = None
+        self,
+        action: str,
+        steps: Sequence[Step],
+        progress: Callable[[str, str], object] | None = None,
+        once: bool = True,
     ) -> list[Done]:
         """Send the steps one after another and wait until each is mined.
 
         `action` names what is wanted once, for ever: repeating it returns the first result and sends nothing twice.
         A step that never had an effect is tried again. Raises the outbox row's error (a revert, a refusal), or H2015
         with exit code 8 where the outcome is still open when the time is up.
+        `once` False: nothing but chance names the action (`verb-random`), so while an earlier one of that verb is
+        still open this one is refused (H2011, exit 8) rather than sent a second time.
         """
+        if not once:
+            self._refuse_twice(action.rpartition("-")[0])
         done: list[Done] = []
         before = ""
         for step in steps:
@@ -70,6 +80,26 @@ class Session:
             done.append(self._mined(step.name, row))
             before = key
         return done
+
+    def known(self, action: str, step: str) -> Done | None:
+        """The step of an action that was asked for before, waited for if it is still open; None if it has no effect."""
+        row = self._sender.status(f"renter:{action}:{step}")
+        if row is None or row.state in (TxState.FAILED, TxState.REFUSED, TxState.DROPPED):
+            return None
+        return self._mined(step, row)
+
+    def _refuse_twice(self, verb: str) -> None:
+        self._pump()
+        for row in self._open_rows():
+            if row.state is not TxState.MINED and row.key.startswith(f"renter:{verb}-"):
+                raise HearthError(
+                    "H2011",
+                    f"an earlier {verb.split('-')[0]} is still open: this one was not sent",
+                    why=(row.reason or f"{row.key} is {row.state.value}",),
+                    next=(f"hearth tx show {row.key}", "or name this one: --idempotency-key TEXT"),
+                    retryable=True,
+                    exit_code=8,
+                )
 
     def _mined(self, name: str, row: Sent) -> Done:
         start = self._elapsed()
@@ -86,7 +116,7 @@ class Session:
                     "H2015",
                     f"{name} is not mined after {self._timeout:.0f} s: its outcome is open",
                     why=(row.reason or f"state {row.state.value}",),
-                    next=(f"hearth tx show {row.key}", "the same command again is safe: it is sent once"),
+                    next=(f"hearth tx show {row.key}",),
                     retryable=True,
                     exit_code=8,
                     tx="0x" + row.tx_hash.hex() if row.tx_hash else None,

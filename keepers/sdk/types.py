@@ -167,6 +167,7 @@ class RentPlan:
     burn_wei: int
     approve_wei: int
     price_low: int
+    action: str = ""  # its name in the outbox
 
     @property
     def usd_per_hour(self) -> Fraction:
@@ -238,14 +239,33 @@ class ReceiptLine:
     bounty_wei: int = 0
     returned_wei: int = 0
     bond_shares_lost: int = 0
+    epoch: int = 0  # whose report it was proven with; 0 = none
+
+    @property
+    def held_wei(self) -> int:
+        """By how much it changed what lies in the lease."""
+        return self.deposited_wei - self.paid_wei - self.returned_wei
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """All lines of a lease and the totals, which close to the wei: deposited = paid + returned + held."""
+    """Lines of a lease and their totals, which close to the wei: carried + deposited = paid + returned + held.
+
+    `carried_wei` lay in the lease before the first line, `later_wei` is what lines after the last one changed: both 0
+    unless the receipt is of a part of the time (`between`).
+    """
 
     view: LeaseView
     lines: tuple[ReceiptLine, ...]
+    carried_wei: int = 0
+    later_wei: int = 0
+
+    def between(self, first: int, end: int) -> Receipt:
+        """Only the lines of first <= time < end (unix seconds)."""
+        before = sum(line.held_wei for line in self.lines if line.at < first)
+        after = sum(line.held_wei for line in self.lines if line.at >= end)
+        lines = tuple(line for line in self.lines if first <= line.at < end)
+        return Receipt(self.view, lines, self.carried_wei + before, self.later_wei + after)
 
     @property
     def deposited_wei(self) -> int:
@@ -264,13 +284,13 @@ class Receipt:
 
     @property
     def held_wei(self) -> int:
-        """Credits that still lie in the lease."""
-        return self.deposited_wei - self.paid_wei - self.returned_wei
+        """Credits that lie in the lease after the last line."""
+        return self.carried_wei + self.deposited_wei - self.paid_wei - self.returned_wei
 
     @property
     def closes(self) -> bool:
-        """Whether the events and the lease's own word agree."""
-        return self.held_wei == self.view.money.credits
+        """Whether the events, all of them, and the lease's own word agree."""
+        return self.held_wei + self.later_wei == self.view.money.credits
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ PAY_AGE = 24  # epochs
 MAX_CUT = 1_000
 MAX_ATTESTERS = 3_000
 MAX_BUILDERS = 2_000
+MAX_PEGS = 128
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Engine:
         self.max_fee = MAX_CUT - bounty
         self._fees: Store[str, Fees] = Store(journal, fees)
         self._numbers: Store[str, int] = Store(journal, 0)
-        self._numbers["peg"] = peg
+        # first period and peg, in order; the contract's first entry is the constructor's
+        self._pegs: Store[str, tuple[tuple[int, int], ...]] = Store(journal, ((0, peg),))
         self._numbers["builders"] = builders
 
     # ---- owner
@@ -93,11 +95,14 @@ class Engine:
         self._log("FeeSet", old.fee, fee, attesters, builders, period + 1)
 
     def set_peg(self, peg: int, *, sender: int) -> None:
-        """Sets the part of a tally's worth that is minted."""
+        """Sets the part of a tally's worth that is minted, of the periods to come."""
         require(sender == self.owner, "ownable: caller is not the owner")
         require(peg <= self.cap, "engine: peg over the cap")
-        self._log("PegSet", self.peg, peg)
-        self._numbers["peg"] = peg
+        period, pegs = self._calendar.period(self._context.now) + 1, self._pegs["pegs"]
+        require(pegs[-1][0] < period, "engine: a peg change is pending")
+        require(len(pegs) < MAX_PEGS, "engine: too many pegs")
+        self._log("PegSet", self.peg, peg, period)
+        self._pegs["pegs"] = (*pegs, (period, peg))
 
     def set_builders(self, builders: int, *, sender: int) -> None:
         """Sets who receives the builders' share."""
@@ -157,7 +162,7 @@ class Engine:
             price = self._hub.period_price(period)
             fees = self.fees
             fee = fees.of(period) if provider else 0
-            terms = FeeTerms(fee, fees.attesters, fees.builders, self.peg, self.cap)
+            terms = FeeTerms(fee, fees.attesters, fees.builders, self.peg_of(period), self.cap)
             r = credits.redeem(tally, price, terms)
             retired += r.backing
             total += r.minted
@@ -190,8 +195,12 @@ class Engine:
 
     @property
     def peg(self) -> int:
-        """Part of a tally's worth that is minted, bps."""
-        return self._numbers["peg"]
+        """Part of a tally's worth that is minted, bps: the newest."""
+        return self._pegs["pegs"][-1][1]
+
+    def peg_of(self, period: int) -> int:
+        """The peg that was in force when the period ended, bps."""
+        return next(peg for since, peg in reversed(self._pegs["pegs"]) if period >= since)
 
     @property
     def outstanding(self) -> int:

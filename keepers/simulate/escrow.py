@@ -11,14 +11,14 @@ from keepers.protocol.credits import Balance
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.leases import BARRED_TERMS, HOST_REASONS, NO_LIMIT, Cause, Money, Party, Reason, Sheet, Terms
 from keepers.protocol.merkle import depth_of, leaf_hash, root_from_multiproof
-from keepers.protocol.units import M32, M64, M96, M128, mul_div_ceil
+from keepers.protocol.units import M32, M96, M128, mul_div_ceil
 from keepers.simulate.hub import RING, Hub, proven_root
 from keepers.simulate.pool import Pool
 from keepers.simulate.registry import Registry, Status
 from keepers.simulate.state import Context, Event, Journal, Revert, Store, checked, require
 
 TOP_UP_AGE = 24  # epochs
-MAX_SHEETS = 2**16
+MAX_SHEETS = 2**32
 Proof = list[bytes]
 
 
@@ -65,8 +65,7 @@ class Escrow:
         """Opens a lease, its deposit out of the renter's purse."""
         require(sender == self._peers["market"], "escrow: caller is not market")
         require(self.leases[id] is None and not self.barred[id], "escrow: id used")
-        require(bond <= M64, "escrow: bond too wide")
-        require(deposit <= M96, "escrow: deposit too large")
+        require(0 < deposit <= M96, "escrow: deposit out of range")
         paid = self._spend(renter, deposit, price)
         self.leases[id] = terms
         self.moneys[id] = Money(paid.credits, paid.backing)
@@ -131,7 +130,9 @@ class Escrow:
         age = TOP_UP_AGE * self._calendar.epoch_seconds
         require(self._context.now <= price.stamp + age, "escrow: stale price")
         x = self._fit(id, amount)
-        paid = self._spend(sender, x, price.low)
+        require(x <= self.purses[sender].credits, "escrow: purse is short")
+        paid = self._take_from(sender, x)
+        require(credits.covers(paid, price.low), "escrow: top-up under-backed")
         self._add(id, paid.credits, paid.backing, sender)
         return x
 
@@ -232,9 +233,18 @@ class Escrow:
             elif at - terms.start >= self._sheet(terms).min_seconds:
                 reason = Reason.RENTER_CLOSED
         if reason == Reason.RUNNING:
-            require(self._is_provider(terms.provider, sender), "escrow: may not stop it now")
+            require(sender == self._registry.owners[terms.provider], "escrow: may not stop it now")
             reason, cause = Reason.HOST_EXIT, Cause.HOST
         self._stop(id, terms, at, reason, cause, sender)
+
+    def free_bond(self, id: int, *, sender: int) -> None:
+        """Ends the bond of a stopped lease of which nothing can be forfeited any more."""
+        terms, party = self._unfinished(id), self.parties[id]
+        kept = terms.reason in HOST_REASONS or not leases.is_harmless(terms, self._sheet(terms), self._calendar)
+        require(terms.stopped and party.bond != 0 and not kept, "escrow: no bond to free")
+        self.parties[id] = Party(party.renter, 0)
+        self._log("BondFreed", id, party.bond)
+        self._pool.end_bond(terms.provider, party.bond, 0, 0, 0, sender=self.address)
 
     def give_notice(self, id: int, *, sender: int) -> None:
         """The provider shortens a lease to the sheet's notice."""
@@ -448,7 +458,6 @@ class Escrow:
         return moved
 
     def _spend(self, owner: int, amount: int, price_low: int) -> Balance:
-        require(amount != 0, "escrow: empty deposit")
         moved = self._take_from(owner, amount)
         require(credits.covers(moved, price_low), "escrow: deposit under-backed")
         return moved

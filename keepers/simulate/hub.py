@@ -83,6 +83,7 @@ class Hub:
         self.periods: Store[int, PeriodWord] = Store(journal, PeriodWord())
         self.posted: Store[bytes, bool] = Store(journal, False)
         self.committees: Store[int, Committee | None] = Store(journal, None)
+        self._older: Store[str, tuple[int, ...]] = Store(journal, ())  # the two tables before the last, later first
         self._numbers: Store[str, int] = Store(journal, 0)
         self._header: Store[str, Header] = Store(journal, Header())
         first = price.first_word(price_first, calendar.end(0))
@@ -109,7 +110,7 @@ class Hub:
 
     # ---- owner
     def set_committee(self, start: int, seats: list[int], endpoints: list[str], *, sender: int) -> None:
-        """The committee in force for epochs from `start` on."""
+        """The committee in force for epochs from `start` on; up to the start of a pending one it replaces that one."""
         require(sender == self.owner, "ownable: caller is not the owner")
         require(len(seats) != 0 and len(endpoints) == len(seats), "hub: seats")
         for i, seat in enumerate(seats):
@@ -120,14 +121,17 @@ class Hub:
         require(start != 0 and start <= present + RING, "hub: start")
         newest = self.committees[self.generation]
         if newest is not None:
-            require(start > present and start > newest.start, "hub: start passed")
-            settled = min(self.last_epoch, newest.start - 1)
-            require(now >= self._usable_at(settled), "hub: in dispute")
-            if self.generation > 2:
-                kept = self.committees[self.generation - 1]
-                assert kept is not None
-                late = now >= self._calendar.start(kept.start + LATE)
-                require(self.last_epoch + 1 >= kept.start or late, "hub: unreported")
+            require(start > present, "hub: start passed")
+            if start > newest.start:
+                settled = min(self.last_epoch, newest.start - 1)
+                require(now >= self._usable_at(settled), "hub: in dispute")
+                older = self._older["generations"]
+                if len(older) == 2:
+                    kept = self.committees[older[0]]
+                    assert kept is not None
+                    late = now >= self._calendar.start(kept.start + LATE)
+                    require(self.last_epoch + 1 >= kept.start or late, "hub: unreported")
+                self._older["generations"] = (self.generation, *older)[:2]
         generation = self.generation + 1
         self._numbers["generation"] = generation
         self.committees[generation] = Committee(start, tuple(seats))
@@ -368,11 +372,9 @@ class Hub:
         self._log("EntriesOpened", sender)
 
     def _in_force(self, e: int) -> tuple[int, tuple[int, ...]]:
-        newest = self.generation
-        for generation in range(newest, max(0, newest - 3), -1):
+        for generation in (self.generation, *self._older["generations"]):
             found = self.committees[generation]
-            assert found is not None
-            if e >= found.start:
+            if found is not None and e >= found.start:
                 return generation, found.seats
         return 0, ()
 

@@ -7,7 +7,7 @@ from typing import Any
 from keepers.protocol import leases
 from keepers.protocol.leases import Sheet, Terms
 from keepers.protocol.messages import MAX_CLUSTER, Ask, Domain, Take
-from keepers.protocol.units import M16, M24, M32, M64
+from keepers.protocol.units import M8, M24, M28, M32, M64
 from keepers.simulate.escrow import Escrow
 from keepers.simulate.hub import Hub
 from keepers.simulate.pool import Pool
@@ -52,9 +52,9 @@ class Market:
         require(now <= ask.expiry, "market: ask expired")
         require(now <= take.deadline, "market: take expired")
         require(0 < ask.rate <= M64, "market: rate out of range")
-        require(0 < take.gpus <= M16, "market: gpus out of range")
+        require(0 < take.gpus <= M8, "market: gpus out of range")
         duration = take.duration
-        fits = ask.min_duration <= duration <= ask.max_duration and duration <= M32
+        fits = ask.min_duration <= duration <= ask.max_duration and duration <= M28
         require(fits, "market: duration out of range")
         nodes = unpacked(take.nodes)
         sheet = self._escrow.sheets[ask.sheet]
@@ -63,9 +63,6 @@ class Market:
         digest = ask.digest(self.domain)
         require(take.ask == digest, "market: take of another ask")
         id = take.lease_id(self.domain)
-        provider = self._registry.providers[ask.provider]
-        require(ask.generation == provider.generation, "market: ask cancelled")
-        self._check(provider.operator, digest, ask_sig)
         if sender != renter:
             self._check(renter, id.to_bytes(32, "big"), take_sig)
         low = self._price()
@@ -80,9 +77,12 @@ class Market:
                 require(word.class_id == ask.class_id, "market: node of another class")
             else:
                 require(named(offered, node + 1), "market: node not offered")
+        provider = self._registry.providers[ask.provider]
+        require(ask.generation == provider.generation, "market: ask cancelled")
+        self._check(provider.operator, digest, ask_sig)
         n = len(nodes)
         bond = leases.bond_gwei(sheet, ask.rate, take.gpus, low)
-        shares = self._pool.lock(ask.provider, bond * n, sender=self.address)
+        shares = self._pool.lock(ask.provider, bond * n, self._hub.price_word.stake_price, sender=self.address)
         require(take.prepaid >= leases.least_prepaid(sheet, self.slot), "market: prepaid too short")
         require(take.prepaid <= min(duration, sheet.prepay), "market: prepaid too long")
         if n != 1:
@@ -108,7 +108,7 @@ class Market:
 
     def quote(self, ask: Ask, take: Take) -> tuple[int, int]:
         """Deposit (wei of a USD) and bond (gwei) of each lease."""
-        fits = ask.rate <= M64 and take.gpus <= M16 and take.prepaid <= M32
+        fits = ask.rate <= M64 and take.gpus <= M8 and take.prepaid <= M32
         require(fits, "market: quote out of range")
         sheet: Sheet | None = self._escrow.sheets[ask.sheet]
         require(sheet is not None, "market: quote of no sheet")

@@ -42,6 +42,7 @@ class Pool:
         self.issued: Store[tuple[int, int], int] = Store(journal, 0)
         self.ticket: Store[tuple[int, int, int], Ticket | None] = Store(journal, None)
         self.faults: Store[int, Faults] = Store(journal, Faults())
+        self.claims: Store[int, int] = Store(journal, 0)  # shares of tickets that are renters' damages
         self.grants: Store[int, int] = Store(journal, 0)
         self._price: Store[str, int] = Store(journal, 0)
         self._price["S"] = stake_price
@@ -124,11 +125,11 @@ class Pool:
         return self._issue(provider, sender, amount)
 
     # ---- market
-    def lock(self, provider: int, bond: int, *, sender: int) -> int:
-        """Locks own stake worth `bond` gwei; returns shares."""
+    def lock(self, provider: int, bond: int, price: int, *, sender: int) -> int:
+        """Locks own stake worth `bond` gwei; `price` = S of the hub's price word; returns shares."""
         require(sender == self._peers["market"], "pool: caller is not the market")
         own = self.bucket[provider]
-        require(own.assets >= self.required(provider), "pool: below required stake")
+        require(own.assets >= stake.required(self.units[provider], price), "pool: below required stake")
         require(own.shares != 0 and not own.dead, "pool: no live stake")
         shares = stake.bond_shares(own, bond)
         require(shares <= own.shares - own.locked, "pool: bond exceeds free stake")
@@ -149,7 +150,7 @@ class Pool:
         else:
             self._mark(provider, end.own, self.units[provider])
         if end.paid != 0:
-            self._issue(provider, to, end.paid)
+            self._issue(provider, to, end.paid, claim=True)
         if end.burned != 0:
             self._token.burn(end.burned * GWEI, sender=self.address)
         self._log("BondEnded", provider, part, taken, to, end.paid, end.burned)
@@ -165,7 +166,8 @@ class Pool:
         )
         own, tickets = self.bucket[provider], self.tickets[provider]
         paid = finder not in (0, self.address)
-        cut = stake.slash_cut(stake.required(admitted, self.stake_price), own.assets, tickets.assets, paid)
+        amount = stake.required(admitted, self.stake_price)
+        cut = stake.slash_cut(amount, own.assets, tickets, self.claims[provider], paid)
         self._mark(provider, replace(own, assets=own.assets - cut.active), self.units[provider])
         if cut.unbonding != 0:
             self.tickets[provider] = replace(tickets, assets=tickets.assets - cut.unbonding)
@@ -186,6 +188,8 @@ class Pool:
         word = self.tickets[provider]
         amount = stake.value_of(ticket.shares, word.assets, word.shares)
         self.tickets[provider] = replace(word, assets=word.assets - amount, shares=word.shares - ticket.shares)
+        if ticket.claim:
+            self.claims[provider] -= ticket.shares
         self.ticket[provider, who, number] = None
         if amount != 0:
             self._token.transfer(who, amount * GWEI, sender=self.address)
@@ -207,6 +211,10 @@ class Pool:
         """Gwei that the provider's nodes need."""
         return stake.required(self.units[provider], self.stake_price)
 
+    def ceiling(self, provider: int) -> int:
+        """Units that slashes can take from the provider now."""
+        return self.faults[provider].left(self.units[provider], self._context.now, self.period_seconds)
+
     def need(self, provider: int) -> int:
         """need[p] as a word."""
         return self.need_owner[provider] << 96 | self.units[provider]
@@ -227,9 +235,11 @@ class Pool:
             own = replace(own, last_below=now)
         self.bucket[provider] = own
 
-    def _issue(self, provider: int, who: int, amount: int) -> int:
+    def _issue(self, provider: int, who: int, amount: int, claim: bool = False) -> int:
         release = self._context.now + self.unbonding_seconds
-        self.tickets[provider], ticket = stake.issue(self.tickets[provider], amount, release)
+        self.tickets[provider], ticket = stake.issue(self.tickets[provider], amount, release, claim)
+        if claim:
+            self.claims[provider] += ticket.shares
         number = self.issued[provider, who]
         self.issued[provider, who] = number + 1
         self.ticket[provider, who, number] = ticket

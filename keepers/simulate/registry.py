@@ -16,7 +16,7 @@ from keepers.simulate.token import Token
 FAULT = 1  # the right that a grant can give
 MAX_GPUS = 16
 MAX_NODES = 2**24 - 1
-MAX_PROVIDERS = 2**24 - 1
+MAX_PROVIDERS = 2**24
 
 
 class Status(IntEnum):
@@ -78,12 +78,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Keys:
-    """A node's key, the epoch since which it signs, when it was rotated (0 = never), and the key before."""
+    """A node's key, the epoch since which it signs, when it was rotated (0 = never), the key before and its epoch."""
 
     key: int = 0
     since: int = 0
     rotated: int = 0
     previous: int = 0
+    previous_since: int = 0
 
 
 @dataclass(frozen=True)
@@ -233,12 +234,18 @@ class Registry:
         self._log("ProviderTransferStarted", provider, sender, to)
 
     def accept_provider(self, provider: int, *, sender: int) -> None:
-        """Accepts an offered provider."""
+        """Accepts an offered provider: the caller becomes owner, operator and payout address, old asks are void."""
         require(self.pending[provider] == sender, "registry: not offered to caller")
         self.pending[provider] = 0
-        old = self.owners[provider]
+        old, word, payout = self.owners[provider], self.providers[provider], self.payouts[provider]
+        require(word.generation < M32, "registry: generations used up")
         self.owners[provider] = sender
+        self.providers[provider] = replace(word, operator=sender, generation=word.generation + 1)
+        self.payouts[provider] = sender
         self._log("ProviderTransferred", provider, old, sender)
+        self._log("ProviderOperatorSet", provider, word.operator, sender)
+        self._log("ProviderPayoutSet", provider, payout, sender)
+        self._log("GenerationBumped", provider, word.generation + 1)
         self._pool.set_owner(provider, sender, sender=self.address)
 
     def register_node(
@@ -263,7 +270,8 @@ class Registry:
         i = self.count
         require(i < MAX_NODES, "registry: too many nodes")
         self._counts["nodes"] = i + 1
-        message = RegisterNode(provider, class_id, region, fingerprints_hash(fingerprints), address_text(key))
+        prints = fingerprints_hash(fingerprints)
+        message = RegisterNode(provider, address_text(sender), class_id, region, prints, address_text(key))
         self._use_key(key, i, message.digest(self.domain), signature)
         first = self._calendar.epoch(self._context.now) + 1
         self.keys[i] = Keys(key, first)
@@ -301,7 +309,7 @@ class Registry:
         require(old.rotated == 0 or now >= old.rotated + wait, "registry: rotated too recently")
         self._use_key(key, node, RotateKey(node, address_text(key)).digest(self.domain), signature)
         since = self._calendar.epoch(now) + 1
-        self.keys[node] = Keys(key, since, now, old.key)
+        self.keys[node] = Keys(key, since, now, old.key, old.since)
         self._log("NodeKeyRotated", node, old.key, key, since)
 
     def retire_node(self, node: int, *, sender: int) -> None:
@@ -386,9 +394,11 @@ class Registry:
         return self._counts["providers"]
 
     def key_of(self, node: int, epoch: int) -> int:
-        """Key that signs for the node in an epoch."""
+        """Key that signs for the node in an epoch; 0 before the oldest key that is kept."""
         keys = self.keys[node]
-        return keys.key if epoch >= keys.since else keys.previous
+        if epoch >= keys.since:
+            return keys.key
+        return keys.previous if epoch >= keys.previous_since else 0
 
     def gpu_owner(self, fingerprint: bytes) -> int:
         """Node + 1 @0 | second from which the GPU is free again @32; 0 = free."""

@@ -35,7 +35,7 @@ class NodeStanding:
         e = header & M32
         require(e >= word.first, "standing: before its first")
         self._prove_up(node, header, leaf, proof)
-        self._registry.set_status(node, Status.ACTIVE, e, e, sender=self.address)
+        self._set_active(node)
         self._log("Activated", node, e, sender)
 
     def jail(
@@ -75,8 +75,12 @@ class NodeStanding:
         e = header & M32
         require(e > word.since + SPAN, "standing: too early")
         self._prove_up(node, header, leaf, proof)
-        self._registry.set_status(node, Status.ACTIVE, e, e, sender=self.address)
+        self._set_active(node)
         self._log("Unjailed", node, e, sender)
+
+    def _set_active(self, node: int) -> None:
+        now = self._calendar.epoch(self._context.now)
+        self._registry.set_status(node, Status.ACTIVE, now, now, sender=self.address)
 
     def _account(self, e: int, header: int, node: int, leaf: int, proof: list[bytes]) -> tuple[int, int]:
         _, fault, _, missed = self._hub.read_leaf(e, header, node, leaf, proof, self._calendar.end(e))

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from keepers.protocol.errors import HearthError
+from keepers.store.faults import as_ours
 from keepers.store.writer import Writer
 
 T = TypeVar("T")
@@ -87,10 +88,13 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading, one snapshot for all its statements. Never write through it."""
-        with self.engine.connect() as connection:
-            if self._snapshots:
-                connection.exec_driver_sql("BEGIN")
-            yield connection
+        try:
+            with self.engine.connect() as connection:
+                if self._snapshots:
+                    connection.exec_driver_sql("BEGIN")
+                yield connection
+        except DBAPIError as error:
+            raise as_ours(error) from error
 
     def write(self, work: Callable[[Connection], T], durable: bool = False) -> T:
         """Run `work` in a write transaction and return its result after the commit."""

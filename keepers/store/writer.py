@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, text
 
+from keepers.store.faults import as_ours
+
 T = TypeVar("T")
 Work = Callable[[Connection], Any]
 MAX_BATCH = 1_000  # writes that one commit may hold: bounds both latency and what a power cut can take
@@ -128,6 +130,9 @@ class Writer:
                     savepoint.commit()
                     results.append((item, value, None))
                 except Exception as error:  # belongs to the caller of that write alone
+                    ours = as_ours(error)
+                    if ours is not error:
+                        raise
                     savepoint.rollback()
                     results.append((item, None, error))
             connection.commit()
@@ -136,8 +141,9 @@ class Writer:
                 self._connection.invalidate()
                 self._connection.close()
                 self._connection = None
+            ours = as_ours(error)
             for item in batch:
-                item.future.set_exception(error)
+                item.future.set_exception(ours)
             if not isinstance(error, Exception):
                 raise
             return

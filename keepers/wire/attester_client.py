@@ -6,6 +6,7 @@ and no proxy is taken from the environment: an attester's URL comes from the cha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from keepers.wire.routing import PROTOCOL, PROTOCOL_HEADER
 
 _RESULTS = msgspec.json.Decoder(list[str])
 MAX_ANSWER = 1 << 20
+ANSWER_S = 15.0  # for a whole answer
 
 
 class Unreachable(HearthError):
@@ -84,15 +86,21 @@ class AttesterClient:
         return self._request("GET", path, b"")
 
     def _request(self, method: str, path: str, body: bytes) -> bytes:
+        deadline = time.monotonic() + ANSWER_S  # httpx bounds each wait for data, not their sum
+        content = bytearray()
         try:
-            answer = self._http.request(method, self._base + path, content=body)
-        except httpx.HTTPError as error:
+            with self._http.stream(method, self._base + path, content=body) as answer:
+                for piece in answer.iter_bytes():
+                    content += piece
+                    if len(content) > MAX_ANSWER:
+                        raise self._error(f"an answer of more than {MAX_ANSWER} bytes")
+                    if time.monotonic() > deadline:
+                        raise self._error(f"an answer that takes more than {ANSWER_S:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._error(f"{type(error).__name__}: {error}") from error
         if answer.status_code != 200:
-            raise self._error(f"HTTP {answer.status_code} {answer.text[:200]}")
-        if len(answer.content) > MAX_ANSWER:
-            raise self._error(f"an answer of {len(answer.content)} bytes")
-        return answer.content
+            raise self._error(f"HTTP {answer.status_code} {content[:200].decode('utf-8', 'replace')}")
+        return bytes(content)
 
     def _error(self, what: str) -> Unreachable:
         return Unreachable(

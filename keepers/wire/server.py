@@ -22,14 +22,17 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route as StarletteRoute
 
 from keepers.protocol.errors import HearthError
+from keepers.wire.http_protocol import HEAD_SECONDS, TimelyProtocol
 from keepers.wire.routing import PROTOCOL_HEADER, Request, Response, Route, Router, accepts, problem
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`body_seconds` for a whole body to arrive, `per_minute` requests of one remote address with bursts of as many,
-    `connections` at a time, `threads` that run handlers, `peers` whose rates are remembered."""
+    """`head_seconds` for a request's head and `body_seconds` for its body to arrive, `per_minute` requests of one
+    remote address with bursts of as many, `connections` at a time, `threads` that run handlers, `peers` whose rates are
+    remembered."""
 
+    head_seconds: float = HEAD_SECONDS
     body_seconds: float = 5.0
     per_minute: int = 1_200
     connections: int = 512
@@ -74,6 +77,9 @@ class _Served:
             return problem(429, "H6106", "too many requests from this address")
         if not accepts(None if version is None else version.decode("latin-1")):
             return problem(426, "H6103", "this version of the protocol is not spoken here")
+        kind = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
+        if scope["method"] == "POST" and kind != b"application/json":
+            return problem(415, "H6107", "send the body as application/json")
         if headers.get(b"content-encoding", b"identity") != b"identity":
             return problem(415, "H6107", "send the body uncompressed")
         try:
@@ -160,6 +166,7 @@ class Server:
             build_app(router, bounds),
             host=host,
             port=port,
+            http=type("Timely", (TimelyProtocol,), {"head_seconds": bounds.head_seconds}),
             log_config=None,
             access_log=False,
             limit_concurrency=bounds.connections,

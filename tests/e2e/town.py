@@ -146,7 +146,7 @@ class Town:
         i = int(self.read("NodeRegistry", "count"))
         key = NODE_KEYS[i]
         prints = [keccak(f"gpu {i} {g}".encode()) for g in range(gpus)]
-        message = RegisterNode(provider, class_id, 1, fingerprints_hash(prints), key.address)
+        message = RegisterNode(provider, self.people[who], class_id, 1, fingerprints_hash(prints), key.address)
         sig = key.sign_digest(message.digest(self.domain("NodeRegistry")))
         self.send(who, "NodeRegistry", "register_node", provider, class_id, 1, prints, key.address, sig)
         self._counts[self.epoch() + 1] = i + 1

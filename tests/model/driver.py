@@ -283,7 +283,8 @@ class Driver:
             id(p.tickets): lambda k: [("pool", "unbonding", (k,), p.tickets[k].pack())],
             id(p.issued): lambda k: [("pool", "stake_of", k, p.stake_of(*k))],
             id(p.ticket): lambda k: [("pool", "ticket_of", k, p.ticket_word(*k))],
-            id(p.faults): nothing,  # no view of the whole word; its effect is compared by later slashes
+            id(p.faults): lambda k: [("pool", "ceiling", (k,), p.ceiling(k))],
+            id(p.claims): nothing,  # no view; its effect is compared by later rewards
             id(p.grants): nothing,
             id(p._price): lambda k: [("pool", "stake_price", (), p.stake_price)],
             id(r.nodes): lambda k: [("registry", "node", (k,), r.nodes[k].pack())],
@@ -307,6 +308,9 @@ class Driver:
             id(h.posted): nothing,
             id(h.committees): hub_numbers,
             id(h._numbers): hub_numbers,
+            id(h._older): lambda _: [
+                ("hub", "committee", (x,), h.committee(x)) for x in range(max(0, epoch - 9), epoch + 9)
+            ],
             id(h._header): hub_numbers,
             id(e.leases): lease,
             id(e.barred): lambda k: [("escrow", "terms", (k,), e.terms(k))],
@@ -318,6 +322,7 @@ class Driver:
             id(e._counts): counts,
             id(n._fees): engine_numbers,
             id(n._numbers): engine_numbers,
+            id(n._pegs): engine_numbers,
         }
 
     # ---- invariants
@@ -750,7 +755,8 @@ class Driver:
             if rng.random() < 0.1:
                 prints = [keccak(b"gpu" + word(16_000 + rng.randrange(60)))]
             class_id = rng.choice((0, 0, 0, 1, 2))
-            message = RegisterNode(p, class_id, 276, fingerprints_hash(prints), hexed(key))
+            owner = registry.owners[p]
+            message = RegisterNode(p, hexed(owner), class_id, 276, fingerprints_hash(prints), hexed(key))
             signer = key if rng.random() < 0.95 else self.finder
             sig = self.signer.sign(signer, message.digest(registry.domain))
 
@@ -758,7 +764,7 @@ class Driver:
                 m.nodes += 1
 
             arguments = (p, class_id, 276, prints, key, sig)
-            return Call("registry", "register_node", arguments, self.someone(rng, registry.owners[p]), then)
+            return Call("registry", "register_node", arguments, self.someone(rng, owner), then)
         node = rng.randrange(m.nodes + 1)
         owner = self.someone(rng, registry.owners[registry.nodes[node].provider])
         if x < 0.75:
@@ -826,7 +832,8 @@ class Driver:
         a = max(0, b - rng.choice((1, 12, 24, 24, 25)))
         if rng.random() < 0.9:
             a = max(a, clean)
-        if b <= a and rng.random() < 0.9:
+        # a node that has just become Active is clean from the present epoch on, which has no report yet
+        if a not in self.memory.trees or (b <= a and rng.random() < 0.9):
             return self.do_report(rng)
         return Call(
             "standing", "jail", (node, *self.proof(a, node), *self.spoil(rng, self.proof(b, node))), self.finder
@@ -899,7 +906,7 @@ class Driver:
                 Call("pool", "set_owner", (p, stranger), stranger),
                 Call("pool", "set_units", (p, 0), stranger),
                 Call("pool", "set_stake_price", (x,), stranger),
-                Call("pool", "lock", (p, x), stranger),
+                Call("pool", "lock", (p, x, x), stranger),
                 Call("pool", "end_bond", (p, 0, 0, stranger, x), stranger),
                 Call("registry", "reserve", (0, 1), stranger),
                 Call("registry", "release", (0, 1), stranger),
@@ -1134,8 +1141,8 @@ class Driver:
             return None
         id = self.memory.leases[-1]
         terms = self.terms(id)
-        operator = self.world.registry.providers[terms.provider].operator
-        self.make(Call("escrow", "stop", (id, 0), operator), "flash")
+        owner = self.world.registry.owners[terms.provider]
+        self.make(Call("escrow", "stop", (id, 0), owner), "flash")
         e = self.calendar.epoch(terms.start)
         found = self.proof(min(e, self.world.hub.last_epoch), terms.node) if rng.random() < 0.3 else (0, 0, [])
         return Call("escrow", "finish", (id, *found), rng.choice(self.people))
@@ -1146,6 +1153,12 @@ class Driver:
         found = self.world.escrow.leases[id]
         operator = self.world.registry.providers[found.provider].operator if found is not None else self.finder
         return Call("escrow", "give_notice", (id,), self.someone(rng, operator))
+
+    def do_free_bond(self, rng: random.Random) -> Call:
+        """Anyone frees the bond of a stopped lease of which nothing can be forfeited."""
+        stopped = [i for i in self.memory.leases if self.terms(i).stopped and not self.terms(i).finished]
+        id = rng.choice(stopped) if stopped and rng.random() < 0.9 else self.lease(rng)
+        return Call("escrow", "free_bond", (id,), rng.choice(self.people))
 
     def do_stop_dark(self, rng: random.Random) -> Call:
         """Proves too much fault."""
@@ -1219,7 +1232,8 @@ class Driver:
             key = self.signer.new(self.memory.keys)
             p = i % 2
             prints = [keccak(b"gpu" + word(self.memory.keys * 16 + j)) for j in range(4)]
-            digest = RegisterNode(p, i % 3 // 2, 276, fingerprints_hash(prints), hexed(key)).digest(w.registry.domain)
+            message = RegisterNode(p, hexed(self.owners[p]), i % 3 // 2, 276, fingerprints_hash(prints), hexed(key))
+            digest = message.digest(w.registry.domain)
             arguments = (p, i % 3 // 2, 276, prints, key, self.signer.sign(key, digest))
             self.must("registry", "register_node", *arguments, sender=self.owners[p])
             self.memory.nodes += 1
@@ -1255,13 +1269,13 @@ WEIGHTS = {
     "warp": 8, "report": 14, "void": 1, "usable": 6, "governance": 4, "provider": 2, "node": 4, "stake": 6,
     "punish": 1, "standing": 7, "token": 2, "buy": 3, "pay": 4, "refund": 2, "redeem": 5, "sheet": 1, "take": 12,
     "cancel": 1, "top_up": 4, "anchor": 3, "settle": 9, "settle_many": 5, "stop": 6, "give_notice": 2, "stop_dark": 4,
-    "finish": 8, "intrude": 1, "flash": 1,
+    "finish": 8, "intrude": 1, "flash": 1, "free_bond": 2,
 }  # fmt: skip
 
 
 RUNNING_KINDS = frozenset({"pay", "top_up", "stop", "give_notice"})
 LEASE_KINDS = frozenset(
-    {"pay", "top_up", "anchor", "settle", "settle_many", "stop", "give_notice", "stop_dark", "finish"}
+    {"pay", "top_up", "anchor", "settle", "settle_many", "stop", "give_notice", "stop_dark", "finish", "free_bond"}
 )
 
 

@@ -194,7 +194,8 @@ def test_the_shrinker_finds_the_step_that_matters(driver: Driver) -> None:
             driver.run(small)
     finally:
         driver.world.engine.spread = original
-    assert len(small) == 1 and small[0][0] in ("buy", "refund", "pay")
+    # a buy may need its time as well
+    assert len(small) <= 2 and small[-1][0] in ("buy", "refund", "pay")
     driver.run(steps)
 
 

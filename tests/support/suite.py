@@ -52,7 +52,9 @@ ORDER = {
 
 REPORT = "Report(uint256 generation,uint256 epoch,bytes32 previous,bytes32 root,uint256 facts,bytes32 records)"
 VOID_REPORT = "VoidReport(uint256 generation,uint256 first,uint256 last,bytes32 previous,uint256 view)"
-REGISTER_NODE = "RegisterNode(uint256 provider,uint256 class_id,uint256 region,bytes32 fingerprints,address key)"
+REGISTER_NODE = (
+    "RegisterNode(uint256 provider,address owner,uint256 class_id,uint256 region,bytes32 fingerprints,address key)"
+)
 ROTATE_KEY = "RotateKey(uint256 node,address key)"
 ASK = (
     "Ask(uint256 provider,uint256 nodes,uint256 class_id,uint256 rate,uint256 min_duration,uint256 max_duration,"
@@ -247,7 +249,8 @@ class Suite:
         key = node_key(self.nodes)
         prints = [keccak(b"gpu" + words(self.nodes, g)) for g in range(gpus)]
         domain = Domain(boa.env.evm.patch.chain_id, self.registry.address)
-        digest = domain.digest(REGISTER_NODE, provider, class_id, region, keccak(b"".join(prints)), key.address)
+        fingerprints = keccak(b"".join(prints))
+        digest = domain.digest(REGISTER_NODE, provider, owner.address, class_id, region, fingerprints, key.address)
         self.fund(owner, self.parameters.fee_node)
         self.token.approve(self.registry.address, self.parameters.fee_node, sender=owner.address)
         index = self.registry.register_node(

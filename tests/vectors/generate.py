@@ -217,7 +217,7 @@ def typed_messages() -> dict[str, Any]:
     examples: list[Any] = [
         messages.Ask(3, packed, 0, 10**12, 60, 86_400, 1, 1_800_000_000, 5, 99),
         messages.Take(a, h[0], messages.pack_nodes([4]), 2, 3_600, 1_800, 1_800_000_000, 7),
-        messages.RegisterNode(3, 1, 276, messages.fingerprints_hash([h[1], h[2]]), b),
+        messages.RegisterNode(3, a, 1, 276, messages.fingerprints_hash([h[1], h[2]]), b),
         messages.RotateKey(4, b),
         messages.Report(1, 9, h[0], h[1], 2**100 + 5, h[2]),
         messages.VoidReport(1, 9, 12, h[0], 65_537),
@@ -426,7 +426,9 @@ def stakes() -> dict[str, Any]:
         assets, shares = rng.getrandbits(rng.choice((10, 63))) + 1, rng.getrandbits(rng.choice((10, 63))) + 1
         amount, units, s = rng.getrandbits(60) + 1, rng.getrandbits(63), rng.getrandbits(rng.choice((30, 63))) + 1
         other = rng.getrandbits(rng.choice((1, 63)))
-        cut = stake.slash_cut(amount, assets, other, True)
+        issued = rng.getrandbits(rng.choice((10, 63))) + 1 if other else 0
+        claims = rng.choice((0, issued, rng.randrange(issued + 1)))
+        cut = stake.slash_cut(amount, assets, stake.Unbonding(other, issued), claims, True)
         held = rng.randrange(1, shares + 1)
         rows.append(
             {
@@ -442,6 +444,8 @@ def stakes() -> dict[str, Any]:
                 "stake_price": s,
                 "required": stake.required(units, s),
                 "unbonding": other,
+                "unbonding_shares": issued,
+                "claims": claims,
                 "slash_own": cut.active,
                 "slash_unbonding": cut.unbonding,
                 "reward": cut.reward,

@@ -206,5 +206,6 @@ def test_prices_and_stake() -> None:
         assert stake.value_of(row["held"], assets, shares) == row["value"]
         assert stake.bond_shares(stake.Own(assets, shares), row["amount"]) == row["cover"]
         assert stake.required(row["units"], row["stake_price"]) == row["required"]
-        cut = stake.slash_cut(row["amount"], assets, row["unbonding"], True)
+        tickets = stake.Unbonding(row["unbonding"], row["unbonding_shares"])
+        cut = stake.slash_cut(row["amount"], assets, tickets, row["claims"], True)
         assert (cut.active, cut.unbonding, cut.reward) == (row["slash_own"], row["slash_unbonding"], row["reward"])

@@ -54,12 +54,14 @@ class _Batch:
 
 @dataclass(frozen=True)
 class SlotResult:
-    """What became of a slot's beats so far: signed, seats that acknowledged all, words of refusal by seat."""
+    """What became of a slot's beats so far: signed, seats that acknowledged all, words of refusal by seat, and which
+    seats those were that acknowledged all."""
 
     signed: int
     acknowledged: int
     seats: int
     refused: dict[int, str]
+    took: tuple[int, ...] = ()
 
 
 def moment(key: str, epoch: int, slot: int, slot_seconds: int) -> int:
@@ -198,10 +200,11 @@ class Beater:
                 self._drop(batch)
             elif after != before:
                 self._mark(batch, after)
-        done = len(committee.endpoints) - len(after | set(refused))
+        took = tuple(e.seat for e in committee.endpoints if e.seat not in after and e.seat not in refused)
+        done = len(took)
         if batch.beats and done > 0:
             self.last_counted = (batch.epoch, batch.slot)
-        return SlotResult(len(batch.beats), done, len(committee.endpoints), refused)
+        return SlotResult(len(batch.beats), done, len(committee.endpoints), refused, took)
 
     def _save(self, batch: _Batch) -> None:
         row = {

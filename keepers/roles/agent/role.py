@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,6 +21,7 @@ import httpx
 
 from keepers.chain.ports import BlockRef
 from keepers.gpu.sampler import UNKNOWN
+from keepers.protocol.epochs import SLOTS
 from keepers.protocol.merge import faults
 from keepers.protocol.messages import Domain
 from keepers.roles.agent import decide as rules
@@ -140,6 +141,7 @@ class Agent(Role[AgentView, Plan]):
 
     def act(self, plan: Plan) -> None:
         if isinstance(plan, AgentPlan):
+            self._count_leased({facts.node: facts.reserved for facts in plan.facts})
             self._notes.update(remember(self.context.store, plan, self.log))
         elif isinstance(plan, FlushView):
             self.beater.flush(plan.now, self._committees.of_epoch)
@@ -174,12 +176,21 @@ class Agent(Role[AgentView, Plan]):
             node = str(key.node)
             telemetry = self.beater.telemetry.get(key.node)
             beats = key.node not in self.beater.muted and telemetry is not None and telemetry.state != UNKNOWN
+            for seat in self.last.took if self.last and beats else ():
+                ordinal = view.epoch * SLOTS + view.slot
+                group.heartbeat_acks.labels(network, node, str(seat)).set(ordinal)
             (group.slot_counted if counted and beats else group.slot_missed).labels(network, node).inc()
             for place, device in enumerate(telemetry.devices if telemetry else ()):
                 state = -1 if device.reading is None else 0 if device.fault else 1
                 group.gpu_state.labels(network, node, str(place)).set(state)
                 if device.reading is not None and device.reading.temperature is not None:
                     group.gpu_temp.labels(network, node, str(place)).set(device.reading.temperature)
+
+    def _count_leased(self, leased: Mapping[int, int]) -> None:
+        if self.context.metrics is not None:
+            group, network = self.context.metrics.agent, self.context.deployment.network
+            for node, gpus in leased.items():
+                group.gpus_leased.labels(network, str(node)).set(gpus)
 
     def _committee(self, epoch: int, at: BlockRef) -> Committee:
         self._committees.refresh(at)

@@ -10,6 +10,7 @@ import bisect
 import csv
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from keepers.protocol.merge import lower_median
 PRICE_ONE = 10**12
 LIMIT = 1 << 63
 MAX_ANSWER = 1 << 20
+ANSWER_S = 10.0  # for a whole answer
 MAX_DEPTH = 64
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _log = logging.getLogger("hearth.attester.prices")
@@ -108,21 +110,31 @@ class HttpSource:
 
     def fetch(self, now: int) -> int:
         try:
-            answer = self._http.get(self._url)
-            answer.raise_for_status()
-            if len(answer.content) > MAX_ANSWER:
-                raise PriceUnavailable("H6301", f"{self.name}: an answer of {len(answer.content)} bytes")
-            if nesting(answer.content) > MAX_DEPTH:
+            content = self._read()
+            if nesting(content) > MAX_DEPTH:
                 raise PriceUnavailable("H6301", f"{self.name}: an answer nested too deep")
             # numbers stay text until they are exact: a float would round the last digits
-            value: Any = json.loads(answer.content, parse_float=str, parse_int=str)
+            value: Any = json.loads(content, parse_float=str, parse_int=str)
             for part in self._path:
                 value = value[int(part)] if isinstance(value, list) else value[part]
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PriceUnavailable("H6301", f"{self.name}: {type(error).__name__}") from error
         except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise PriceUnavailable("H6301", f"{self.name}: no price at {'.'.join(self._path)}") from error
         return parse_price(value, self.name)
+
+    def _read(self) -> bytes:
+        content = bytearray()
+        deadline = time.monotonic() + ANSWER_S
+        with self._http.stream("GET", self._url) as answer:
+            answer.raise_for_status()
+            for piece in answer.iter_bytes():
+                content += piece
+                if len(content) > MAX_ANSWER:
+                    raise PriceUnavailable("H6301", f"{self.name}: an answer of more than {MAX_ANSWER} bytes")
+                if time.monotonic() > deadline:
+                    raise PriceUnavailable("H6301", f"{self.name}: an answer that takes more than {ANSWER_S:g} s")
+        return bytes(content)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Built:
     last: int
     previous_root: bytes
     previous_header: int
+    exceptions: int = 0  # records of a report: nodes whose prediction did not hold
 
 
 def signed_view(view: int) -> int:
@@ -77,7 +78,7 @@ def build_report(
     challenged = is_challenged(ground.seed_time, calendar.start(epoch), calendar.epoch_seconds)
     report = build(tree, merged, count=len(snapshot.nodes), view=signed_view(view), challenged=challenged)
     digest = report.digest(ground.generation, domain)
-    return Built(epoch, view, REPORT, digest, report, epoch, root, header)
+    return Built(epoch, view, REPORT, digest, report, epoch, root, header, len(merged.records))
 
 
 def build_void(ground: Ground, domain: Domain, last: int, view: int) -> Built:

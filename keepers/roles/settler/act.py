@@ -110,7 +110,7 @@ class Clerk:
         if action.kind == "settle_many":
             subject = "batch-" + keccak(b"".join(i.to_bytes(32, "big") for i in action.ids)).hex()[:32]
         parts = [action.kind]
-        if action.kind not in ("stop", "anchor", "withdraw", "poke", "close_period"):
+        if action.kind not in ("stop", "free_bond", "anchor", "withdraw", "poke", "close_period"):
             parts.append(str(action.epoch))
         if action.kind == "redeem":
             parts = ["redeem", keccak(repr(action.periods).encode()).hex()[:8]]
@@ -121,6 +121,8 @@ class Clerk:
         kind = action.kind
         if kind == "stop":
             return escrow.stop(action.ids[0], 0)
+        if kind == "free_bond":
+            return escrow.free_bond(action.ids[0])
         if kind == "anchor":
             return escrow.anchor(action.ids[0], *self._proof(action.node, action.epoch))
         if kind == "settle":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, select
@@ -10,10 +11,10 @@ from sqlalchemy import Connection, and_, delete, insert, select
 from keepers.chain.contracts import Suite
 from keepers.chain.ports import ZERO_ADDRESS, BlockRef, Event, Reader
 from keepers.protocol.epochs import Calendar
-from keepers.protocol.leases import Money, Sheet, Terms
+from keepers.protocol.leases import Money, Party, Sheet, Terms
 from keepers.protocol.stake import Own
 from keepers.protocol.units import M32, M64, field
-from keepers.roles.settler.decide import (
+from keepers.roles.settler.facts import (
     RETIRED,
     LeaseFacts,
     NodeFacts,
@@ -92,8 +93,8 @@ class Index:
             changed = self._take(events, last, at) or changed
         return changed
 
-    def leases_facts(self, at: BlockRef) -> tuple[LeaseFacts, ...]:
-        """Open leases by node, with their sheets."""
+    def leases_facts(self, at: BlockRef, own: Container[int] = ()) -> tuple[LeaseFacts, ...]:
+        """Open leases by node, with their sheets; of stopped ones of the providers `own` also the bond."""
         wanted = sorted({Terms.unpack(terms).sheet for terms, _ in self.leases.values()} - set(self._sheets))
         if wanted:
             words = self._reader.read_many([self._suite.escrow.view("sheet", sheet) for sheet in wanted], at)
@@ -102,6 +103,10 @@ class Index:
         for lease_id, (terms, money) in self.leases.items():
             unpacked = Terms.unpack(terms)
             facts.append(LeaseFacts(lease_id, unpacked, Money.unpack(money), self._sheets[unpacked.sheet]))
+        mine = [place for place, lease in enumerate(facts) if lease.terms.stopped and lease.terms.provider in own]
+        views = [self._suite.escrow.view("party", facts[place].id) for place in mine]
+        for place, word in zip(mine, self._reader.read_many(views, at) if views else [], strict=True):
+            facts[place] = replace(facts[place], bond=Party.unpack(int(word)).bond)
         return tuple(sorted(facts, key=lambda lease: (lease.terms.node, lease.id)))
 
     def nodes_facts(self, at: BlockRef) -> tuple[NodeFacts, ...]:

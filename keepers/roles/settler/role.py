@@ -29,6 +29,10 @@ from keepers.runtime.ticker import Block, Epoch, Period, Timer, Trigger
 RETRY_SLOTS = 1  # a refused row is tried again after a slot
 EPOCH_JITTER = 0.25  # of a slot
 KEEP_LEAVES = 100_000
+KINDS = (
+    "stop", "stop_dark", "anchor", "settle", "settle_first", "settle_many", "finish", "free_bond", "activate", "jail",
+    "unjail", "close_period", "redeem", "withdraw", "poke",
+)  # fmt: skip
 
 
 class Settler(Role[SettlerView, SettlerPlan]):
@@ -50,6 +54,7 @@ class Settler(Role[SettlerView, SettlerPlan]):
         self._closed: set[int] = set()
         self._seen_period = -1
         self._leaves: dict[tuple[int, int, bytes], Leaf] = {}
+        self._due_since: dict[tuple[str, str], int] = {}  # (kind, subject) -> when it was first seen due
 
     def signer(self) -> Signer | None:
         return self.key
@@ -99,7 +104,7 @@ class Settler(Role[SettlerView, SettlerPlan]):
             attestations.refresh(at)
             top = attestations.last
         self._newest = newest
-        leases = self.index.leases_facts(final)
+        leases = self.index.leases_facts(final, self.policy.providers)
         period = calendar.period(max(now, calendar.genesis))
         closed, closable = self._periods(now, at)
         look_at_pools = period != self._seen_period
@@ -203,7 +208,7 @@ class Settler(Role[SettlerView, SettlerPlan]):
         for action in acted.enqueued:
             self.log.info("%s %s", action.kind, action.subject)
         self._tidy_tallies(actions)
-        self._measure(plan, acted.enqueued)
+        self._measure(plan, acted.enqueued, now)
 
     def _clerk(self, sender: object, attestations: object) -> Clerk:
         if not hasattr(self, "_made"):
@@ -215,7 +220,7 @@ class Settler(Role[SettlerView, SettlerPlan]):
         return self._made
 
     def _node_of(self, lease_id: int) -> int:
-        return self.index.leases[lease_id][0] >> 152 & 0xFFFFFF
+        return self.index.leases[lease_id][0] >> 160 & 0xFFFFFF
 
     def _matured(self, actions: tuple[Action, ...], now: int) -> tuple[Action, ...]:
         """Actions whose random delay is over. They are decided anew each time, so the chain is read again first."""
@@ -240,16 +245,16 @@ class Settler(Role[SettlerView, SettlerPlan]):
         # an empty tally of a period that has ended stays empty: settlements pay into the period of their block
         self.index.drop_tallies(pair for pair in empty if final.timestamp >= calendar.period_end(pair[1]))
 
-    def _measure(self, plan: SettlerPlan, enqueued: Sequence[Action]) -> None:
+    def _measure(self, plan: SettlerPlan, enqueued: Sequence[Action], now: int) -> None:
         if not self.context.metrics:
             return
         group, network = self.context.metrics.settler, self.context.deployment.network
-        kinds: dict[str, int] = {}
-        for action in plan.actions:
-            kinds[action.kind] = kinds.get(action.kind, 0) + 1
-        for kind in ("stop", "stop_dark", "anchor", "settle", "settle_first", "settle_many", "finish", "activate",
-                     "jail", "unjail", "close_period", "redeem", "withdraw", "poke"):  # fmt: skip
-            group.due.labels(network, kind).set(kinds.get(kind, 0))
+        due = {(action.kind, action.subject): now for action in plan.actions}
+        self._due_since = {name: self._due_since.get(name, moment) for name, moment in due.items()}
+        for kind in KINDS:
+            since = [moment for (known, _), moment in self._due_since.items() if known == kind]
+            group.due.labels(network, kind).set(len(since))
+            group.overdue_seconds.labels(network, kind).set(now - min(since, default=now))
         group.bounty_usd.labels(network).inc(sum(action.bounty for action in enqueued) / 1e18)
         for skipped in plan.skipped:
             if skipped.reason == "unprofitable":

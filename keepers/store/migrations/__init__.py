@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from threading import Lock
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -21,6 +22,7 @@ from keepers.store.writer import begin_write
 
 log = logging.getLogger("hearth.store")
 FOLDER = Path(__file__).parent
+_ONE = Lock()  # alembic installs its context for the whole process: threads that open databases take turns
 
 
 def open_store(url: str, threaded: bool = True) -> Store:
@@ -83,7 +85,7 @@ def _upgrade(connection: Connection, directory: ScriptDirectory) -> None:
     def steps(revision: tuple[str, ...], _context: MigrationContext) -> object:
         return directory._upgrade_revs("head", revision)  # type: ignore[arg-type]
 
-    with EnvironmentContext(Config(), directory, fn=steps) as context:
+    with _ONE, EnvironmentContext(Config(), directory, fn=steps) as context:
         context.configure(connection=connection, transactional_ddl=True, render_as_batch=True)
         context.run_migrations()
 

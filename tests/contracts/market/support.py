@@ -153,10 +153,10 @@ class World:
     ) -> int:
         """A lease by the market's word, GPUs reserved and bond locked; its id. `extra` wei beyond whole seconds."""
         id = 10**30 + 1000 * len(self.opened) if id is None else id
-        terms = rate << 192 | gpus << 176 | node << 152 | provider << 128 | self.now << 88 | duration << 56 | sheet << 8
+        terms = rate << 192 | gpus << 184 | node << 160 | provider << 136 | self.now << 96 | duration << 68 | sheet << 8
         as_market = self.market.address
         self.registry.reserve(node, gpus, sender=as_market)
-        self.pool.lock(provider, (bond + 1) // 2, sender=as_market)
+        self.pool.lock(provider, (bond + 1) // 2, 1, sender=as_market)
         deposit = rate * gpus * prepaid + extra
         self.escrow.open(id, terms, renter.address, (bond + 1) // 2 * 2, deposit, LOW, b"\1" * 32, sender=as_market)
         self.opened.append(id)
@@ -171,9 +171,9 @@ class World:
     def terms(self, id: int) -> dict[str, int]:
         w = int(self.escrow.terms(id))
         return {
-            "start": w >> 88 & (2**40 - 1),
-            "duration": w >> 56 & M32,
-            "length": w >> 24 & M32,
+            "start": w >> 96 & (2**40 - 1),
+            "duration": w >> 68 & (2**28 - 1),
+            "length": w >> 40 & (2**28 - 1),
             "reason": w & 15,
             "cause": w >> 4 & 3,
             "finished": w >> 6 & 1,

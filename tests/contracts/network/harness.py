@@ -101,7 +101,7 @@ class Trio:
         """(shares, release) of a ticket."""
         w = int(self.pool.ticket_of(p, who.address, i))
         assert w & 1 == 0, "a ticket of the delegated bucket"
-        return w >> 41, w >> 1 & M40
+        return w >> 41 & M64, w >> 1 & M40
 
     def status(self, node: int) -> tuple[int, int, int]:
         """(status, since, clean) of a node."""
@@ -139,7 +139,8 @@ class Trio:
         return self.signed(p, class_id, region, prints, key)
 
     def signed(self, p: int, class_id: int, region: int, prints: list[bytes], key: Actor) -> tuple[Any, ...]:
-        digest = self.domain.digest(REGISTER_NODE, p, class_id, region, keccak(b"".join(prints)), key.address)
+        owner = self.registry.owner_of(p)
+        digest = self.domain.digest(REGISTER_NODE, p, owner, class_id, region, keccak(b"".join(prints)), key.address)
         return p, class_id, region, prints, key.address, key.sign(digest)
 
     def allow_fee(self, owner: Actor = PROVIDER) -> None:

@@ -2,55 +2,92 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from subprocess import run
 from typing import Any
 
-import httpx
 import pytest
+import requests
+import urllib3
+from requests.adapters import BaseAdapter
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError
 
+from keepers.chain import rpc_values as values
 from keepers.chain.codec import Codec
 from keepers.chain.heads import Finality, Heads
+from keepers.chain.pool import BATCH, EndpointPool
 from keepers.chain.ports import BlockRef, Call
 from keepers.chain.reverts import Reverted, decode_revert
-from keepers.chain.rpc import BATCH, ChainRpc, EndpointPool, MaybeSent, RpcError, RpcReader
+from keepers.chain.rpc import ChainRpc, MaybeSent, RpcError, RpcReader
+from keepers.chain.rpc_errors import BadAnswer, NotConnected
+from keepers.chain.transport import Transport
 from keepers.protocol.errors import HearthError
+from keepers.protocol.hashing import keccak
 from keepers.protocol.reverts import REVERTS
 
 Answer = Callable[[dict[str, Any]], Any]
 CHAIN = 5
 AT = BlockRef(1, b"\x01" * 32, 100)
+REFUSED = requests.ConnectionError(MaxRetryError(None, "/", ConnectTimeoutError("refused")))  # type: ignore[arg-type]
 
 
-class Net:
-    """Endpoints by host; each answers with a result, a dict {"error": …}, an HTTP response or an exception."""
+class Http:
+    """An HTTP answer: status and text."""
+
+    def __init__(self, status: int, text: str = "", **headers: str) -> None:
+        self.status, self.text, self.headers = status, text, headers
+
+
+class Net(BaseAdapter):
+    """Endpoints by host; each answers with a result, a dict {"error": …}, an HTTP answer or an exception."""
 
     def __init__(self, **hosts: Answer) -> None:
-        self.hosts, self.log = hosts, []
+        super().__init__()
+        self.hosts: dict[str, Answer] = hosts
+        self.log: list[tuple[str, str]] = []
         self.time = 0.0
         self.slept: list[float] = []
         self.pool = EndpointPool(
             [f"http://{h}/0123456789abcdef0123456789" for h in hosts], CHAIN,
-            transport=httpx.MockTransport(self._answer), sleep=self.slept.append, monotonic=lambda: self.time,
+            connect=lambda url, shown, timeout: Transport(url, shown, timeout, self),
+            sleep=self.slept.append, monotonic=lambda: self.time,
         )  # fmt: skip
         self.rpc = ChainRpc(self.pool)
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        body = json.loads(request.content)
-        many = body if isinstance(body, list) else [body]
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        host = str(urllib3.util.parse_url(str(request.url)).host)
+        body = json.loads(request.body or b"")
         out = []
-        for one in many:
-            self.log.append((request.url.host, one["method"]))
+        for one in body if isinstance(body, list) else [body]:
+            self.log.append((host, one["method"]))
             result: Any = hex(CHAIN)
-            if one["method"] != "eth_chainId" or self.hosts[request.url.host].__name__ == "other_chain":
-                result = self.hosts[request.url.host](one)
+            if one["method"] != "eth_chainId" or self.hosts[host].__name__ == "other_chain":
+                result = self.hosts[host](one)
             if isinstance(result, Exception):
                 raise result
-            if isinstance(result, httpx.Response):
-                return result
+            if isinstance(result, Http):
+                return self._response(request, result)
             error = isinstance(result, dict) and set(result) == {"error"}
             out.append({"jsonrpc": "2.0", "id": one["id"]} | (result if error else {"result": result}))
-        return httpx.Response(200, json=out if isinstance(body, list) else out[0])
+        return self._response(request, Http(200, json.dumps(out if isinstance(body, list) else out[0])))
+
+    def _response(self, request: requests.PreparedRequest, given: Http) -> requests.Response:
+        response = requests.Response()
+        response.status_code, response.request, response.url = given.status, request, str(request.url)
+        response.headers.update(given.headers)
+        response.raw = urllib3.HTTPResponse(io.BytesIO(given.text.encode()), status=given.status, preload_content=False)
+        return response
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def asked(self, method: str) -> list[str]:
         return [host for host, m in self.log if m == method]
@@ -61,7 +98,7 @@ def good(request: dict[str, Any]) -> Any:
 
 
 def down(request: dict[str, Any]) -> Any:
-    return httpx.ConnectError("refused")
+    return REFUSED
 
 
 def other_chain(request: dict[str, Any]) -> Any:
@@ -82,11 +119,16 @@ def test_call__first_endpoint_down__next_one_answers_and_is_asked_first_for_a_wh
 @pytest.mark.parametrize(
     "trouble",
     [
-        httpx.Response(429, json={}),
-        httpx.Response(503, text="busy"),
-        httpx.Response(200, text="<html>"),
-        httpx.Response(200, json={"jsonrpc": "2.0", "id": 999, "result": "0x1"}),
-        httpx.ReadTimeout("slow"),
+        Http(429, "{}"),
+        Http(503, "busy"),
+        Http(200, "<html>"),
+        Http(200, '{"jsonrpc": "2.0", "id": 999, "result": "0x1"}'),
+        Http(200, '{"jsonrpc": "2.0", "id": 2}'),
+        Http(200, "[" * 2_000),
+        Http(200, '["junk"]'),
+        Http(302, "", Location="http://b/elsewhere"),
+        requests.ReadTimeout("slow"),
+        requests.ConnectionError("reset by peer"),
         {"error": {"code": -32005, "message": "limit exceeded"}},
         {"error": {"code": -32000, "message": "header not found"}},
     ],
@@ -155,18 +197,27 @@ def test_pool__endpoint_of_another_chain__never_asked_anything_else() -> None:
 
 def test_send_raw__refused_connection__next_endpoint_as_nothing_left() -> None:
     def sent(request: dict[str, Any]) -> Any:
-        return "0x" + "ab" * 32
+        return "0x" + keccak(b"\x02").hex()
 
     def broken(request: dict[str, Any]) -> Any:
-        return httpx.ConnectError("refused") if request["method"] == "eth_sendRawTransaction" else "0x10"
+        return REFUSED if request["method"] == "eth_sendRawTransaction" else "0x10"
 
     net = Net(a=broken, b=sent)
-    assert net.rpc.send_raw(b"\x02") == b"\xab" * 32
+    assert net.rpc.send_raw(b"\x02") == keccak(b"\x02")
     assert net.asked("eth_sendRawTransaction") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
-    "trouble", [httpx.ReadTimeout("slow"), httpx.Response(502, text="bad gateway"), httpx.Response(200, text="?")]
+    "trouble",
+    [
+        requests.ReadTimeout("slow"),
+        requests.ConnectionError("reset by peer"),
+        Http(502, "bad gateway"),
+        Http(429, "{}"),
+        Http(200, "?"),
+        "0x" + "ab" * 32,
+        "sure",
+    ],
 )
 def test_send_raw__unclear_answer__maybe_sent_and_never_repeated_here(trouble: Any) -> None:
     def unclear(request: dict[str, Any]) -> Any:
@@ -213,13 +264,170 @@ def test_typed_reads__malformed_values__h2001_not_a_traceback(value: Any) -> Non
 
 
 def test_answer_limit__endless_body__refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("keepers.chain.rpc.ANSWER_LIMIT", 1_000)
+    monkeypatch.setattr("keepers.chain.transport.ANSWER_LIMIT", 1_000)
 
     def flood(request: dict[str, Any]) -> Any:
         return "0x" + "00" * 2_000
 
     with pytest.raises(HearthError, match="more than 1000 bytes"):
         Net(a=flood).pool.call("eth_x")
+
+
+def block(number: int, byte: int = 1) -> dict[str, str]:
+    word = "0x" + bytes([byte]).hex() * 32
+    return {"number": hex(number), "hash": word, "parentHash": word, "timestamp": "0x64", "baseFeePerGas": "0x7"}
+
+
+@pytest.mark.parametrize(
+    "value", ["junk", block(4), {**block(3), "hash": "0x01"}, {**block(3), "timestamp": "0x" + "f" * 40}]
+)
+def test_blocks__a_result_that_does_not_fit__asked_elsewhere(value: Any) -> None:
+    net = Net(a=lambda request: value, b=lambda request: block(3))
+    found = net.rpc.block_by(3)
+    assert found is not None and (found.number, found.base_fee) == (3, 7)
+    assert net.asked("eth_getBlockByNumber") == ["a", "b"] and net.pool.stats.errors == {"http://a/***": 1}
+
+
+def test_logs__one_that_was_not_asked_for__asked_elsewhere() -> None:
+    ours, other, word = "0x" + "11" * 20, "0x" + "22" * 20, "0x" + "01" * 32
+
+    def log(address: str, number: int) -> dict[str, Any]:
+        return {"address": address, "topics": [word], "data": "0x", "blockNumber": hex(number), "blockHash": word,
+                "transactionHash": word, "logIndex": "0x0"}  # fmt: skip
+
+    for lie in (log(other, 5), log(ours, 9), {**log(ours, 5), "topics": ["0x01"]}, {"removed": False}):
+        net = Net(a=lambda request, lie=lie: [lie], b=lambda request: [log(ours, 5)])
+        assert [entry.block_number for entry in net.rpc.logs([ours], first=1, last=5)] == [5]
+        assert net.asked("eth_getLogs") == ["a", "b"]
+
+
+def test_receipt__of_another_transaction__asked_elsewhere() -> None:
+    word = "0x" + "01" * 32
+    good_one = {"transactionHash": word, "status": "0x1", "blockNumber": "0x5", "blockHash": word, "gasUsed": "0x1"}
+    net = Net(a=lambda request: {**good_one, "transactionHash": "0x" + "02" * 32}, b=lambda request: good_one)
+    found = net.rpc.receipt(b"\x01" * 32)
+    assert found is not None and found.block_number == 5 and net.asked("eth_getTransactionReceipt") == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", ["-0x1", "0x", "0x_1", " 0x1", "0x" + "f" * 65, 5, None, True])
+def test_number__odd_quantity__malformed(text: Any) -> None:
+    with pytest.raises(HearthError, match="hex number"):
+        values.number(text)
+
+
+def test_batch__answers_out_of_order__sorted_and_one_error_for_all_raised() -> None:
+    class Backwards(Net):
+        def _response(self, request: requests.PreparedRequest, given: Http) -> requests.Response:
+            rows = json.loads(given.text)
+            return super()._response(request, Http(200, json.dumps(rows[::-1] if isinstance(rows, list) else rows)))
+
+    net = Backwards(a=lambda request: request["params"][0])
+    assert net.pool.batch([("eth_x", [n]) for n in range(5)]) == list(range(5))
+    whole = Net(a=lambda request: Http(200, '{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"too many"}}'))
+    with pytest.raises(RpcError, match="too many"):
+        whole.pool.batch([("eth_x", [n]) for n in range(5)])
+
+
+@pytest.mark.parametrize("url", ["ws://node:8546", "file:///etc/passwd", "node:8545", ""])
+def test_pool__not_an_http_url__refused_by_name(url: str) -> None:
+    with pytest.raises(HearthError, match=r"no http\(s\) URL"):
+        EndpointPool([url], CHAIN)
+
+
+class Slow(BaseHTTPRequestHandler):
+    """A server that gives one byte at a time, or a redirect, a cookie and then what it is asked for."""
+
+    protocol_version = "HTTP/1.1"
+    seen: list[str] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        Slow.seen.append(str(self.headers.get("Cookie")))
+        if self.path == "/drip":
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            for _ in range(100):
+                self.wfile.write(b" ")
+                self.wfile.flush()
+                time.sleep(0.05)
+            return
+        answer = json.dumps({"jsonrpc": "2.0", "id": body["id"], "result": "0x5"}).encode()
+        self.send_response(307 if self.path == "/redirect" else 200)
+        self.send_header("Location", "/plain")
+        self.send_header("Set-Cookie", "a=b")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def server(loopback: None) -> Iterator[str]:
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    made.handle_error = lambda request, client_address: None  # type: ignore[method-assign]  # we hang up on it
+    made.daemon_threads = True
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    Slow.seen.clear()
+    yield f"http://127.0.0.1:{made.server_address[1]}"
+    made.shutdown()
+    made.server_close()
+
+
+def test_transport__real_sockets__no_cookie_no_redirect_no_dripping_body(server: str) -> None:
+    plain = Transport(server + "/plain", "plain", 5.0)
+    for _ in range(2):
+        assert plain.post([("eth_chainId", [])])[0]["result"] == "0x5"
+    assert Slow.seen == ["None", "None"]
+    answer = Transport(server + "/redirect", "redirect", 5.0).post([("eth_chainId", [])])
+    assert len(Slow.seen) == 3 and answer[0]["result"] == "0x5", "what came is read, what it points to is not asked"
+    start = time.monotonic()
+    with pytest.raises(BadAnswer, match="a body that takes more than"):
+        Transport(server + "/drip", "drip", 0.4).post([("eth_chainId", [])])
+    assert time.monotonic() - start < 3
+
+
+def test_transport__half_open_and_closed_ports__told_apart(loopback: None) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(1)  # accepts, never answers
+        port = silent.getsockname()[1]
+        with pytest.raises(BadAnswer, match="no answer"):
+            Transport(f"http://127.0.0.1:{port}", "silent", 0.3).post([("eth_chainId", [])])
+    with pytest.raises(NotConnected, match="closed cannot be reached"):
+        Transport(f"http://127.0.0.1:{port}", "closed", 0.3).post([("eth_chainId", [])])
+
+
+def test_transport__many_threads__each_gets_its_own_answer() -> None:
+    def echo(request: dict[str, Any]) -> Any:
+        time.sleep(0.001)
+        return request["params"][0]
+
+    net = Net(a=echo)
+    wrong: list[Any] = []
+
+    def work(base: int) -> None:
+        for n in range(base, base + 20):
+            if net.pool.call("eth_x", n) != n or net.pool.batch([("eth_x", [n]), ("eth_x", [n + 1])]) != [n, n + 1]:
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(k * 100,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and not net.pool.stats.errors
+
+
+def test_imports__help_and_roles__web3_only_where_an_endpoint_is_opened() -> None:
+    code = (
+        "import sys, keepers.cli.main, keepers.chain.rpc, keepers.runtime.lifecycle, keepers.roles.attester.role\n"
+        "print('web3' in sys.modules)"
+    )
+    found = run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3], timeout=60)
+    assert found.stdout.strip() == "False", found.stderr
 
 
 class Blocks:

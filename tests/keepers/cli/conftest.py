@@ -11,9 +11,9 @@ import pytest
 
 from keepers.cli.main import run
 from keepers.cli.options import Options
-from tests.keepers.sdk.conftest import Market, market
+from tests.keepers.sdk.conftest import Market, ended, market
 
-__all__ = ["market"]
+__all__ = ["ended", "market"]
 
 
 @dataclass(frozen=True)

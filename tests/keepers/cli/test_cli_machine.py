@@ -6,6 +6,8 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+
 from keepers.simulate.world import Parameters
 from tests.keepers.cli.conftest import Call
 from tests.keepers.roles.town import record
@@ -99,3 +101,148 @@ def test_tx__empty_outbox_and_unknown_key(hearth: Call, home: Path) -> None:
     said = hearth("tx", "list")
     assert (said.code, said.out.strip()) == (0, "the outbox is empty")
     assert hearth("tx", "show", "renter:x:y").code == 2
+
+
+def test_limits__are_settings(hearth: Call, home: Path) -> None:
+    assert hearth("config", "set", "limits.per_day_usd", "50").code == 0
+    assert hearth("config", "show", "--json").data["limits.per_day_usd"]["value"] == "50"
+    assert hearth("config", "set", "limits.per_day_usd", "-1").code == 2
+    assert hearth("config", "set", "limits.per_year_usd", "1").code == 2
+
+
+def test_up__service_writes_a_unit(hearth: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(home))  # no systemctl
+    assert hearth("up", "--service").code == 4  # no key for any role
+    hearth("init", "settler")
+    assert hearth("up", "--service").code == 2  # no network
+    hearth("network", "add", str(write_record(home)))
+    hearth("network", "use", "town")
+    dry = hearth("up", "--service", "--dry-run")
+    assert dry.code == 0
+    for line in ("Type=notify", "RestartPreventExitStatus=2 3 4 6 9", "ProtectSystem=strict", "ExecStartPre="):
+        assert line in dry.out
+    unit = home / "config" / "systemd" / "user" / "hearth@settler.service"
+    assert not unit.exists()
+    said = hearth("up", "--service", "--json")
+    assert said.data["started"] is False
+    assert unit.read_text().strip() == dry.out.strip()
+    assert "up --roles settler" in unit.read_text()
+    assert "check settler --quick" in unit.read_text()
+
+
+def test_up__service_is_started_where_a_systemd_answers(
+    hearth: Call, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = home / "called"
+    for name in ("systemctl", "loginctl"):
+        tool = home / name
+        tool.write_text(f'#!/bin/sh\necho {name} "$@" >> {log}\n')
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{home}:/usr/bin:/bin")
+    hearth("init", "settler")
+    hearth("network", "add", str(write_record(home)))
+    hearth("network", "use", "town")
+    assert hearth("up", "--service", "--yes", "--json").data["started"] is True
+    assert log.read_text().splitlines()[1:] == [
+        "systemctl --user daemon-reload",
+        "systemctl --user enable --now hearth@settler.service",
+        "loginctl enable-linger",
+    ]
+    (home / "loginctl").write_text("#!/bin/sh\necho no bus >&2\nexit 1\n")
+    failed = hearth("up", "--service", "--yes")
+    assert failed.code == 1
+    assert "no bus" in failed.err
+
+
+def test_agent_section__nodes_are_added_and_replaced(hearth: Call, home: Path) -> None:
+    from keepers.cli.node import write_agent
+    from keepers.cli.options import Options
+
+    write_agent(Options(), 3, Path("a.json"), None, "")
+    write_agent(Options(), 5, Path("b.json"), None, "RTX-4090-24GB:2:alpha")
+    write_agent(Options(), 3, Path("c.json"), None, "")
+    shown = hearth("config", "show", "--json").data
+    assert shown["agent.nodes"]["value"] == "3, 5"
+    assert shown["agent.keystores"]["value"] == f"{home / 'c.json'}, {home / 'b.json'}"
+    assert shown["agent.stand_in"]["value"] == ", RTX-4090-24GB:2:alpha"
+
+
+@pytest.fixture
+def password(home: Path) -> Path:
+    """A backup's password in a private file."""
+    path = home / "backup.pass"
+    path.write_text("correct horse battery\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backups with the cost of a daemon's keystore: the tests wait for no key derivation."""
+    from keepers.sdk import backup
+
+    monkeypatch.setattr(backup.write_backup, "__defaults__", (1 << 10,))
+
+
+def test_key_backup__out_and_back_on_another_machine(hearth: Call, home: Path, password: Path) -> None:
+    hearth("init", "provider")
+    made = {row["name"]: row["address"] for row in hearth("key", "list", "--json").data}
+    assert set(made) == {"renter", "node-0"}
+    file = home / "keys.backup"
+    asked = hearth("key", "backup", str(file))
+    assert asked.code == 4  # no password, no terminal
+    assert not file.exists()
+    said = hearth("key", "backup", str(file), "--password-file", str(password), "--json")
+    assert {row["name"]: row["address"] for row in said.data["keys"]} == made
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    text = file.read_text()
+    for secret in [*(home / ".local/share/hearth/keys").glob("*.pass"), password]:
+        assert secret.read_text().strip() not in text + said.out + said.err
+    assert hearth("key", "backup", str(file), "--password-file", str(password)).code == 4  # never overwritten
+    hearth("config", "set", "home", str(home / "other"))
+    back = hearth("key", "import", "--backup", str(file), "--password-file", str(password), "--json")
+    assert {row["name"]: (row["address"], row["fresh"]) for row in back.data} == {n: (a, True) for n, a in made.items()}
+    for row in back.data:
+        assert hearth("key", "test", row["keystore"], "--json").data["address"] == row["address"]
+    again = hearth("key", "import", "--backup", str(file), "--password-file", str(password), "--json")
+    assert [row["fresh"] for row in again.data] == [False, False]
+
+
+def test_key_backup__refusals(hearth: Call, home: Path, password: Path) -> None:
+    file = home / "keys.backup"
+    call = ("key", "backup", str(file), "--password-file", str(password))
+    assert hearth(*call).code == 2  # no key yet
+    hearth("key", "new", "alpha")
+    dry = hearth(*call, "--dry-run", "--json")
+    assert (dry.code, dry.data["keys"], file.exists()) == (0, ["alpha"], False)
+    assert hearth(*call).code == 0
+    wrong = home / "wrong.pass"
+    wrong.write_text("something else than that\n")
+    wrong.chmod(0o600)
+    said = hearth("key", "import", "--backup", str(file), "--password-file", str(wrong))
+    assert said.code == 4
+    assert "error[H1102]" in said.err
+    wrong.write_text("short\n")
+    assert hearth("key", "backup", str(home / "b"), "--password-file", str(wrong)).code == 2
+    hearth("config", "set", "home", str(home / "other"))
+    hearth("key", "new", "alpha")
+    clash = hearth("key", "import", "--backup", str(file), "--password-file", str(password))
+    assert clash.code == 4
+    assert "another key than the backup's alpha" in clash.err
+    file.write_text('{"schema": "hearth.backup/1", "keys": [{"name": "../x", "keystore": {}}]}')
+    said = hearth("key", "import", "--backup", str(file), "--password-file", str(password))
+    assert said.code == 2
+    assert "is no backup of keys" in said.err
+    (home / "other/keys/alpha.pass").unlink()
+    said = hearth("key", "backup", str(home / "c"), "--password-file", str(password))
+    assert said.code == 4
+    assert "no password for" in said.err
+    assert not (home / "c").exists()
+
+
+def test_key_backup__keys_that_the_config_names_elsewhere(hearth: Call, home: Path, password: Path) -> None:
+    made = hearth("key", "new", "x", "--file", str(home / "far.json"), "--json").data
+    hearth("config", "set", "attester.keystore", str(home / "far.json"))
+    file = home / "keys.backup"
+    said = hearth("key", "backup", str(file), "--password-file", str(password), "--json")
+    assert said.data["keys"] == [{"name": "attester", "address": made["address"]}]

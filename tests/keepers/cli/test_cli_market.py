@@ -20,7 +20,7 @@ def test_offers__cheapest_first_and_reasons(renter: Call, market: Market) -> Non
     lines = said.out.splitlines()
     assert lines[1].split()[:3] == ["1", "1", "RTX-4090-24GB"]
     assert "not shown: 1 not an offer of this version" in said.out
-    assert "hearth rent --gpu 4090:2 --hours 2" in said.err
+    assert "next  hearth rent 1" in said.err
     data = renter("offers", "--json").data
     assert [offer["node"] for offer in data["offers"]] == [1, 0]
     assert data["left_out"] == {"not an offer of this version": 1}
@@ -128,3 +128,84 @@ def test_stake__whose(renter: Call, market: Market) -> None:
 def test_earnings__csv(renter: Call, market: Market) -> None:
     assert renter("earnings", "--provider", "0", "--csv").out.strip() == "key,period,credits_wei,backing_wei,state"
     assert renter("earnings", "--address", "0x12").code == 2
+
+
+def test_rent__a_row_of_the_last_offers(renter: Call, market: Market) -> None:
+    assert renter("rent", "1", "--yes").code == 5  # nothing was shown yet
+    market.offer(0, 2 * RATE)
+    market.offer(1, RATE)
+    quote = renter("offers", "--gpu", "4090:2", "--hours", "2", "--json").data
+    rows = [offer["row"] for offer in quote["offers"]]
+    assert rows == [f"{quote['quote']}-1", f"{quote['quote']}-2"]
+    second = renter("rent", "2", "--yes", "--json").data
+    assert (second["node"], second["gpus"], second["rate_wei"]) == (0, 2, 2 * RATE)
+    assert renter("rent", rows[0], "--yes").code == 0
+    for wrong, code in (("3", 2), ("x", 2), ("00000000-1", 5)):
+        assert renter("rent", wrong, "--yes").code == code
+    again = renter("rent", "1", "--yes")
+    assert again.code == 5  # the node is full now
+    market.mine(601)
+    stale = renter("rent", "1", "--yes")
+    assert stale.code == 5
+    assert "600 s are allowed" in stale.err
+
+
+def test_rent__repeated_with_its_key_returns_the_first_lease(renter: Call, market: Market) -> None:
+    market.offer(0)
+    call = ("rent", "--gpu", "4090:2", "--hours", "2", "--yes", "--idempotency-key", "train-7", "--json")
+    first = renter(*call)
+    again = renter(*call)
+    assert (first.code, again.code) == (0, 0)
+    assert again.data["lease"] == first.data["lease"] == 1
+    assert len(market.hearth.leases()) == 1
+
+
+def test_receipt__as_a_page(renter: Call, market: Market, tmp_path: Path) -> None:
+    market.offer(0)
+    assert renter("rent", "--gpu", "4090", "--hours", "1", "--yes").code == 0
+    fields = tmp_path / "invoice.toml"
+    fields.write_text('name = "A <b> & Co"\n')
+    out = tmp_path / "receipt.html"
+    assert renter("receipt", "1", "--html", "--invoice", str(fields), "--out", str(out)).code == 0
+    page = out.read_text()
+    assert page.startswith("<!doctype html>")
+    assert "A &lt;b&gt; &amp; Co" in page
+    assert "closes to the wei" in page
+    assert "<script" not in page
+    fields.write_text("colour = 1\n")
+    assert renter("receipt", "1", "--html", "--invoice", str(fields)).code == 2
+    assert renter("receipt", "1", "--csv").code == 2
+    assert renter("receipt", "1", "--html", "--out", str(tmp_path / "no" / "x.html")).code == 2
+
+
+def test_dry_runs__one_json_document_and_nothing_sent(renter: Call, market: Market) -> None:
+    market.offer(0)
+    for call in (("wallet", "buy", "10"), ("rent", "--gpu", "4090", "--hours", "1")):
+        said = renter(*call, "--dry-run", "--json")
+        assert said.code == 0
+        assert json.loads(said.out)["schema"] == "hearth.plan/1"
+    assert market.sent == []
+
+
+def test_nouns__without_a_verb(renter: Call, market: Market) -> None:
+    assert renter("wallet").out == renter("wallet", "show").out
+    assert renter("stake", "--provider", "0").code == 0
+    assert "Usage: hearth wallet" in renter("wallet", "--help").out
+
+
+def test_host__notice_and_leave(hearth: Call, renter: Call, market: Market) -> None:
+    def boss(*arguments: str) -> tuple[int, str]:
+        said = hearth(*arguments, connect=lambda options: market.operator(0))
+        return said.code, said.err + said.out
+
+    market.offer(0)
+    assert renter("rent", "--gpu", "4090", "--hours", "4", "--yes").code == 0
+    code, said = boss("close", "1", "--yes")
+    assert code == 4
+    assert "hearth node notice 1" in said
+    assert boss("node", "notice", "1")[0] == 3
+    assert boss("node", "notice", "1", "--yes")[0] == 0
+    code, said = boss("node", "leave", "1", "--yes")
+    assert code == 0
+    assert "HOST_EXIT" in said
+    assert renter("node", "leave", "1", "--yes").code == 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from keepers.demo.printout import LeaseBill, Story, Supply, gas_lines, tokens, usd
+from keepers.demo.printout import LeaseBill, Story, Supply, gas_lines, next_lines, next_words, tokens, usd
 
 WAD = 10**18
 BILL = LeaseBill(
@@ -50,3 +50,13 @@ def test_numbers__rounded_down() -> None:
 def test_gas__a_line_a_function() -> None:
     lines = gas_lines({"B.b": [5, 3], "A.a": [1_000]})
     assert [line.split() for line in lines[1:]] == [["A.a", "1", "1,000", "1,000"], ["B.b", "2", "3", "5"]]
+
+
+def test_next__commands_of_a_chain_only_while_it_stands() -> None:
+    gone = next_words(".venv/bin/hearth", "renter.toml", 1, "receipt.html", kept=False)
+    assert gone[0] == ".venv/bin/hearth demo --keep"
+    assert not any("renter.toml" in line for line in gone)
+    kept = next_words("hearth", "renter.toml", 1, "", kept=True)
+    assert kept[0] == "hearth -c renter.toml status 1"
+    assert not any("--keep" in line or "page" in line for line in kept)
+    assert next_lines(kept)[0].split()[0] == "next"

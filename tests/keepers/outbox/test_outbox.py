@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import httpx
 import pytest
 
 from keepers.chain.codec import Codec
@@ -16,6 +14,7 @@ from keepers.chain.heads import Finality
 from keepers.chain.keys import LocalSigner
 from keepers.chain.ports import Call, Send, TxState
 from keepers.chain.rpc import ChainRpc, EndpointPool, RpcReader
+from keepers.chain.rpc_errors import BadAnswer, NotConnected
 from keepers.outbox.outbox import Outbox
 from keepers.outbox.policy import Policy
 from keepers.protocol.errors import HearthError
@@ -35,7 +34,7 @@ class Stage:
         self.time = 1_000_000
         self.counted: list[tuple[str, str]] = []
         self.refuse: Callable[[str], Exception | None] = lambda method: None
-        pool = EndpointPool(["http://chain"], CHAIN_ID, transport=httpx.MockTransport(self._http), sleep=lambda s: None)
+        pool = EndpointPool(["http://chain"], CHAIN_ID, connect=lambda *_: self, sleep=lambda s: None)
         self.rpc = ChainRpc(pool)
         self.store = store
         self.codec = Codec({"ComputeToken": TOKEN})
@@ -51,23 +50,23 @@ class Stage:
     def dropped(self, kind: str) -> None:
         self.counted.append(("dropped", kind))
 
-    def _http(self, request: httpx.Request) -> httpx.Response:
-        body = json.loads(request.content)
-        many = isinstance(body, list)
-        answers = []
-        for one in body if many else [body]:
-            fault = self.refuse(one["method"])
+    def post(self, requests: Sequence[tuple[str, list[Any]]]) -> list[Mapping[str, Any]]:
+        """The wire: `refuse` gives a Refusal (the endpoint's own error) or any other exception for a method."""
+        answers: list[Mapping[str, Any]] = []
+        for method, params in requests:
+            fault = self.refuse(method)
             if fault is not None and not isinstance(fault, Refusal):
                 raise fault
-            answer: dict[str, Any] = {"jsonrpc": "2.0", "id": one["id"]}
             try:
                 if fault is not None:
                     raise fault
-                answer["result"] = self.chain.answer(one["method"], one["params"])
+                answers.append({"result": self.chain.answer(method, params)})
             except Refusal as refusal:
-                answer["error"] = {"code": refusal.code, "message": refusal.message, "data": refusal.data}
-            answers.append(answer)
-        return httpx.Response(200, json=answers if many else answers[0])
+                answers.append({"error": {"code": refusal.code, "message": refusal.message, "data": refusal.data}})
+        return answers
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def step(self, seconds: int = 0) -> int:
         self.time += seconds
@@ -248,6 +247,19 @@ def test_step__fails_in_the_block__failed_with_the_decoded_reason_and_may_be_ask
     assert sent.state is TxState.DONE and sent.nonce == 1
 
 
+def test_spent__mined_rows__gas_paid_and_since_when(make: Any) -> None:
+    stage = make()
+    assert stage.outbox.queue.spent(0) == (0, 0)
+    stage.put("a")
+    stage.step()
+    stage.chain.mine()
+    stage.step(5)
+    row = stage.outbox.status("test:a:transfer")
+    spent, first = stage.outbox.queue.spent(0)
+    assert row is not None and row.gas_used and spent >= row.gas_used and first == stage.time
+    assert stage.outbox.queue.spent(stage.time + 1) == (0, 0)
+
+
 def test_step__insufficient_funds__keeps_the_nonce_and_goes_on_after_a_top_up(make: Any) -> None:
     stage = make(depth=0, funds_wait=30, resend_after=20)
     stage.chain.balance = 1
@@ -269,7 +281,7 @@ def test_step__answer_lost_after_execution__maybe_sent_and_one_effect(make: Any)
 
     def refuse(method: str) -> Exception | None:
         if method == "eth_sendRawTransaction" and lost.pop() if lost else False:
-            return httpx.ReadTimeout("no answer")
+            return BadAnswer("chain", "no answer", method)
         return None
 
     stage.refuse = refuse
@@ -408,7 +420,7 @@ def test_step__no_endpoint__raises_and_nothing_is_lost(make: Any) -> None:
     stage = make(depth=0)
     stage.put("a")
     head = stage.reader.heads.poll()
-    stage.refuse = lambda method: httpx.ConnectError("refused")
+    stage.refuse = lambda method: NotConnected("chain", OSError("refused"))
     with pytest.raises(HearthError) as caught:
         stage.outbox.step(head)
     assert caught.value.code == "H2001" and stage.state("a") is TxState.QUEUED

@@ -264,13 +264,13 @@ def test_no_exit_waits_for_ever() -> None:
 def test_words_survive_packing() -> None:
     terms = Terms(
         2**64 - 1,
-        2**16 - 1,
+        2**8 - 1,
         2**24 - 1,
         2**24 - 1,
         2**40 - 1,
+        2**28 - 1,
         2**32 - 1,
-        2**16 - 1,
-        2**32 - 1,
+        2**28 - 1,
         Reason.CLUSTER,
         Cause.INDETERMINATE,
         True,

@@ -51,7 +51,7 @@ def test_random_life_of_a_pool_conserves_to_the_gwei(seed: int) -> None:
             unb = Unbonding(unb.assets - amount, unb.shares - ticket.shares)
             taken += amount
         elif act == 3 and own.assets + unb.assets:
-            cut = stake.slash_cut(rng.randrange(10**10), own.assets, unb.assets, True)
+            cut = stake.slash_cut(rng.randrange(10**10), own.assets, unb, rng.randrange(unb.shares + 1), True)
             assert cut.active <= own.assets and cut.unbonding <= unb.assets
             assert cut.reward * 5 <= cut.total  # I13
             own = Own(own.assets - cut.active, own.shares, own.locked)
@@ -65,24 +65,44 @@ def test_random_life_of_a_pool_conserves_to_the_gwei(seed: int) -> None:
         assert sum(t.shares for t in tickets) == unb.shares
 
 
-@given(st.integers(1, 10**19), gwei, gwei)
-def test_a_slash_takes_the_same_share_everywhere_and_never_all(amount: int, a: int, b: int) -> None:
-    cut = stake.slash_cut(amount, a, b, False)
+@given(st.integers(1, 10**19), gwei, gwei, st.integers(0, 1_000))
+def test_a_slash_takes_the_same_share_everywhere_and_never_all(amount: int, a: int, b: int, claims: int) -> None:
+    tickets = Unbonding(b, 1_000 if b else 0)
+    claims = claims if b else 0
+    cut = stake.slash_cut(amount, a, tickets, claims, False)
     assert cut.total == min(amount, (a + b) * 9 // 10) and cut.reward == 0
     if a + b:
         assert cut.active * (a + b) >= cut.total * a > (cut.active - 1) * (a + b)
-    assert stake.slash_cut(amount, a, b, True).reward == cut.active // 5
+    # of what renters' damages lose the finder gets nothing, of all else a fifth
+    mine = cut.unbonding * (1_000 - claims) // 1_000 if b else 0
+    assert stake.slash_cut(amount, a, tickets, claims, True).reward == (cut.active + mine) // 5
 
 
-def test_the_ceiling_counts_in_windows_and_remembers_larger_pools() -> None:
+def test_the_ceiling_leaks_and_remembers_larger_pools() -> None:
+    """300 units at once, one of them free again each second of 300."""
     faults, got = Faults().admit(100, 250, now=1_000, period_seconds=10)
-    assert (got, faults) == (250, Faults(250, 1_300))
-    assert faults.left(100, 1_299) == 50 and faults.left(100, 1_300) == 300
-    faults, got = faults.admit(100, 250, now=1_299, period_seconds=10)
-    assert (got, faults.slashed) == (50, 300)
+    assert (got, faults) == (250, Faults(250, 1_000))
+    assert [faults.left(100, t, 10) for t in (1_000, 1_001, 1_249, 1_250, 9_999)] == [50, 51, 299, 300, 300]
+    faults, got = faults.admit(100, 250, now=1_100, period_seconds=10)
+    assert (got, faults) == (150, Faults(300, 1_100))
+    assert faults.admit(100, 250, now=1_100, period_seconds=10) == (faults, 0)
     shrunk = faults.shrunk(100, now=1_299, period_seconds=10)
     assert shrunk.limit(10, 1_598) == 300 and shrunk.limit(10, 1_599) == 30
     assert shrunk.shrunk(40, now=1_400, period_seconds=10).peak == 100
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 1_000)), max_size=40))
+def test_the_ceiling_admits_three_times_at_once_and_less_than_six_times_in_a_window(
+    acts: list[tuple[int, int]],
+) -> None:
+    faults, now = Faults(), 1_000
+    taken: list[tuple[int, int]] = []
+    for wait, asked in acts:
+        now += wait
+        faults, got = faults.admit(100, asked, now=now, period_seconds=10)
+        taken.append((now, got))
+        for window, bound in ((1, 300), (30, 330), (300, 600)):
+            assert sum(n for t, n in taken if t > now - window) <= bound
 
 
 def test_the_end_of_a_bond_pays_the_renter_first() -> None:
@@ -119,6 +139,7 @@ def test_words_survive_packing() -> None:
     top = 2**64 - 1
     assert Own.unpack(Own(top, top, top, 2**40 - 1).pack()) == Own(top, top, top, 2**40 - 1)
     assert Unbonding.unpack(Unbonding(1, 2, 3, top).pack()) == Unbonding(1, 2, 3, top)
-    assert Ticket.unpack(Ticket(top, 2**40 - 1, True).pack()) == Ticket(top, 2**40 - 1, True)
+    for ticket in (Ticket(top, 2**40 - 1, True), Ticket(top, 2**40 - 1, claim=True), Ticket(1, 2)):
+        assert Ticket.unpack(ticket.pack()) == ticket
     with pytest.raises(ValueError, match="assets"):
         Own(top + 1).pack()

@@ -99,6 +99,11 @@ def test_real_day__bill_and_matching_agree(data: Path, with_outages: bool, with_
     assert result.unmatched == tuple(u.order.job_id for u in unmatched)
     assert len(takes) + len(unmatched) == len(jobs.orders)
     assert (sum(line.down_seconds for line in result.lines) > 0) is with_outages
+    # Second by second of which anything changes, no node runs more than it has; [start, stop) holds the GPUs.
+    for k, node in enumerate(nodes):
+        runs = [line for line in result.lines if line.node == k]
+        busiest = max((sum(x.gpus for x in runs if x.start_s <= line.start_s < x.stop_s) for line in runs), default=0)
+        assert busiest <= node.gpus
 
 
 def test_rates__bounds() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from keepers.localnet.anvil import find_anvil
 from keepers.protocol.errors import HearthError
-from keepers.replay.driver import Inputs, Replay, read_traces
+from keepers.replay.driver import Replay
+from keepers.replay.inputs import Inputs, read_traces
 from keepers.replay.report import write_json, write_leases
 
 Write = Callable[..., Path]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import func, select
 
 from keepers.protocol.counters import Leaf
 from keepers.protocol.errors import HearthError
 from keepers.protocol.leases import Reason
+from keepers.roles.attester.decide import AttesterPlan, Propose
 from keepers.roles.attester.prices import PriceUnavailable
 from keepers.roles.attester.role import Attester
 from keepers.roles.attester.tables import SignLog
@@ -88,8 +91,8 @@ def test_silent_network_is_voided_once_attesters_are_back() -> None:
     assert town.world.hub.last_epoch == 2
     for attester, cycle in zip(town.attesters, asleep, strict=True):
         attester.cycle = cycle  # type: ignore[method-assign]
-        attester._started = town.clock.precise()
-        attester.seen._masks.clear()
+        attester.desk.started = town.clock.precise()
+        attester.desk.seen._masks.clear()
     town.run_epochs(3)
     voided = [event for event in town.chain.log if event.name == "Voided"]
     assert voided and voided[0]["first"] == 3
@@ -101,7 +104,7 @@ def test_silent_leader_costs_a_view() -> None:
     town = Town()
     town.run_epochs(1)
     mute = town.attesters[2]
-    mute._propose = lambda step: None  # type: ignore[method-assign]
+    mute.hand.propose = lambda step: None  # type: ignore[method-assign]
     town.run_epochs(2)
     report = next(e for e in town.chain.log if e.name == "Report" and e["epoch"] == 2)
     assert report["facts"] >> 40 & 0xFFFF == 1, "epoch 2 is led by seat 2, then by seat 3"
@@ -273,7 +276,7 @@ def test_seat_with_a_lost_sign_log_does_not_start() -> None:
 def test_seat_that_is_used_elsewhere_stops() -> None:
     town = Town()
     town.run_epochs(2)
-    town.attesters[0].exchange.impostor = True
+    town.attesters[0].desk.exchange.impostor = True
     with pytest.raises(Fatal) as caught:
         town.run_epochs(1)
     assert caught.value.error.code == "H6403"
@@ -293,7 +296,57 @@ def test_attester_without_a_price_signs_nothing_and_the_others_go_on() -> None:
     town.attesters[1].prices = (Silent(),)
     town.run_epochs(3)
     assert town.world.hub.last_epoch == 3
-    assert 1 not in town.attesters[0].exchange.held(3), "no price, no observation"
+    assert 1 not in town.attesters[0].desk.exchange.held(3), "no price, no observation"
+
+
+def test_clock_that_is_off_signs_nothing_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = Town()
+    town.run_epochs(2)
+    before, signed = town.world.hub.last_epoch, signatures(town)
+    monkeypatch.setattr(town.clock, "skew", lambda: -31.0)
+    town.run_epochs(2)
+    assert town.world.hub.last_epoch == before and signatures(town) == signed, "neither observed nor signed"
+    seat = town.attesters[0]
+    assert seat.desk.clock_fault() is not None
+    assert seat.context.metrics is not None and seat.context.health is not None
+    text = seat.context.metrics.text().decode()
+    assert re.search(r'hearth_attester_errors_total{code="H6001",network="\w+"} [1-9]', text)
+    assert "31.0 s behind" in seat.context.health.readyz()[1]["clock"]
+    monkeypatch.undo()
+    town.run_epochs(4)
+    assert town.world.hub.last_epoch > before and signatures(town) > signed, "goes on by itself"
+    assert "clock" not in seat.context.health.readyz()[1]
+
+
+def test_clock_set_between_the_decision_and_the_signature_is_noticed() -> None:
+    town = Town()
+    town.run_epochs(1)
+    hand, signed = town.attesters[1].hand, signatures(town)
+    town.clock.skew = lambda: 45.0  # type: ignore[method-assign]
+    codes: list[str] = []
+    hand._failed = codes.append
+    hand.carry_out(AttesterPlan((Propose(2, 0, 1, 2),)))
+    assert codes == ["H6001"] and signatures(town) == signed
+
+
+def signatures(town: Town) -> int:
+    """Rows of all sign logs."""
+    with town.kept.read() as connection:
+        return len(connection.execute(select(SignLog.__table__)).all())  # type: ignore[attr-defined]
+
+
+def test_attester_gauges_after_a_report() -> None:
+    town = Town()
+    town.run_epochs(4)
+    metrics = town.attesters[0].context.metrics
+    assert metrics is not None
+    text = metrics.text().decode()
+    for name in ("peer_agreement_ratio", "report_digest_match", "report_exceptions", "report_indeterminate_slots"):
+        assert re.search(rf"^hearth_attester_{name}{{", text, re.M), name
+    assert re.search(r'^hearth_attester_peer_agreement_ratio{network="\w+",peer="1",seat="0"} 1.0', text, re.M)
+    assert re.search(r"^hearth_agent_heartbeat_acks{", text, re.M)
+    assert re.search(r"^hearth_agent_gpus_leased{", text, re.M)
+    assert re.search(r"^hearth_settler_overdue_seconds{", text, re.M)
 
 
 def test_settler_started_anew_repeats_nothing() -> None:
@@ -350,7 +403,7 @@ def test_snapshot_built_anew_is_the_one_that_was_carried_forward() -> None:
     epoch = town.calendar.epoch(town.clock.now())
     town.restart(1)
     head = town.chain.head()
-    old, new = (town.attesters[seat].snapshots.of(epoch, head) for seat in (0, 1))
+    old, new = (town.attesters[seat].desk.snapshots.of(epoch, head) for seat in (0, 1))
     assert old is not None and new is not None
     assert (old.nodes, old.keys, old.weights) == (new.nodes, new.keys, new.weights)
     assert old.nodes[3].retired and set(old.weights) == {0, 1, 2, 3} and old.weights[2] > 0

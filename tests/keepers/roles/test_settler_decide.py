@@ -10,7 +10,8 @@ import pytest
 from keepers.protocol.counters import Header, Leaf
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.leases import NO_LIMIT, Cause, Money, Reason, Sheet, Terms
-from keepers.roles.settler.decide import (
+from keepers.roles.settler.decide import decide, lease_name, next_due
+from keepers.roles.settler.facts import (
     ACTIVE,
     FAULTED,
     JAILED,
@@ -25,9 +26,6 @@ from keepers.roles.settler.decide import (
     SettlerView,
     TallyFacts,
     TicketFacts,
-    decide,
-    lease_name,
-    next_due,
 )
 
 CALENDAR = Calendar(1_000_000, 300, 4)
@@ -101,6 +99,23 @@ def test_leases_of_one_epoch_go_in_one_batch_sorted_by_node() -> None:
     assert [(a.kind, len(a.ids)) for a in plan.actions] == [("settle_many", 64), ("settle_many", 6)]
     nodes = [next(lease.terms.node for lease in many if lease.id == i) for i in plan.actions[0].ids]
     assert nodes == sorted(nodes)
+
+
+def test_bond_of_a_short_lease_is_freed_before_its_report() -> None:
+    stop = {"stop_after": 3_599, "reason": Reason.RENTER_CLOSED}
+    short = replace(lease(**stop), bond=9)
+    now = START + 4_000
+    assert kinds(decide(view(now, 9, short))) == ["free_bond"]
+    # unknown or ended already; long enough to have earned it; the host's fault; a limit that may still be proven
+    for other in (
+        replace(short, bond=0),
+        replace(short, terms=replace(short.terms, stop_after=3_600)),
+        replace(short, terms=replace(short.terms, reason=Reason.HOST_EXIT)),
+        replace(short, sheet=Sheet(3_600, 300, 86_400, 3_000)),
+    ):
+        assert "free_bond" not in kinds(decide(view(now, 9, other)))
+    # once the report is usable, finish does it
+    assert "free_bond" not in kinds(decide(view(START + 9 * E, 12, short)))
 
 
 def test_lapsed_lease_is_stopped_at_once_and_settled_when_its_epoch_is_usable() -> None:

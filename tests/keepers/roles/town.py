@@ -121,7 +121,8 @@ class Town:
             w.call("token", "approve", ADDRESSES["pool"], 2**255, sender=boss)
             w.call("token", "approve", ADDRESSES["registry"], 2**255, sender=boss)
             prints = [fingerprint(f"STAND-IN-node-{i}-{j}") for j in range(self.gpus)]
-            message = RegisterNode(p, classes[0], 0, fingerprints_hash(prints), self.node_keys[i].address)
+            owner, node = self.operators[i].address, self.node_keys[i].address
+            message = RegisterNode(p, owner, classes[0], 0, fingerprints_hash(prints), node)
             signature = self.node_keys[i].sign_digest(message.digest(w.registry.domain))
             w.call(
                 "registry", "register_node", p, classes[0], 0, prints, number(self.node_keys[i]), signature, sender=boss

@@ -181,6 +181,9 @@ class WorldChain:
             self.mine(max(self.now(), self.head().timestamp))
         return waiting
 
+    def spent(self, address: str, since: int) -> tuple[int, int]:
+        return 0, 0
+
     def now(self) -> int:
         """Set by the test's driver."""
         return self.world.now

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,14 +26,17 @@ from keepers.chain.deployment import parse_record
 from keepers.chain.keys import LocalSigner
 from keepers.chain.ports import BlockRef
 from keepers.protocol.errors import HearthError
+from keepers.protocol.price import PriceWord
 from keepers.runtime import checks, log
 from keepers.runtime.app import App
 from keepers.runtime.clock import Clock, SystemClock, VirtualClock
+from keepers.runtime.gauges import Gauges, days_left
 from keepers.runtime.health import Health
-from keepers.runtime.lifecycle import find_deployment, notify
+from keepers.runtime.lifecycle import find_deployment
 from keepers.runtime.metrics import Metrics
 from keepers.runtime.role import Fatal, Retry, Role, Skip
 from keepers.runtime.settings import load
+from keepers.runtime.systemd import notify, watchdog_interval
 from keepers.runtime.ticker import Block, Every, Slot, Timer, Trigger, VirtualTicker
 from keepers.store.engine import Store
 from keepers.store.migrations import open_store
@@ -49,6 +55,8 @@ class FakePorts:
         self.trouble: Exception | None = None
         self.asked: list[str] = []
         self.closed = False
+        self.word = 0  # the hub's price word: what every view gives
+        self.gas = (0, 0)
         self.attestations = None
         self.reader: Any = self
 
@@ -74,6 +82,15 @@ class FakePorts:
     def step(self) -> int:
         self.steps += 1
         return 0
+
+    def read(self, call: Any, at: BlockRef) -> int:
+        return self.word
+
+    def balance(self, address: str, at: BlockRef) -> int:
+        return 3 * 10**18
+
+    def spent(self, address: str, since: int) -> tuple[int, int]:
+        return self.gas
 
     def close(self) -> None:
         self.closed = True
@@ -127,7 +144,7 @@ def store() -> Iterator[Store]:
 
 def app_of(role: Role[Any, Any], ports: FakePorts, store: Store, virtual: bool = True, **more: Any) -> App:
     settings = load(env={}, files=[], flags={"poll_s": 0.02, "health_port": 0, "listen_port": 0}).settings
-    clock: Clock = VirtualClock(1_000) if virtual else SystemClock()
+    clock: Clock = VirtualClock(1_000) if virtual else SystemClock(adopt=True)
     ticker = VirtualTicker(clock, DEPLOYMENT.clock()) if isinstance(clock, VirtualClock) else None
     return App(settings, DEPLOYMENT, [role], ports=ports, store=store, clock=clock, ticker=ticker, **more)
 
@@ -240,6 +257,135 @@ def test_threaded__own_thread_timer__beats_while_the_other_work_hangs(loopback: 
     app.close()
 
 
+class Systemd:
+    """The socket that systemd would listen on; `states` in the order in which they came."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "notify"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        self._socket.settimeout(10)
+
+    def next(self) -> str:
+        return self._socket.recv(100).decode()
+
+    def rest(self) -> list[str]:
+        self._socket.setblocking(False)
+        out: list[str] = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                out.append(self._socket.recv(100).decode())
+        return out
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def test_systemd__ready_after_the_start_then_signs_of_life_then_stopping(
+    loopback: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = Systemd(tmp_path)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(listener.path))
+    monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    store = open_store(f"sqlite:///{tmp_path / 'a.db'}")
+    app = app_of(Probe([]), FakePorts(), store, virtual=False)
+    assert listener.rest() == [], "built is not started"
+    listener._socket.setblocking(True)
+    app.start()
+    assert [listener.next() for _ in range(3)] == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
+    app.health.live("broken", lambda: "a thread is gone")
+    time.sleep(0.2)
+    listener.rest()
+    time.sleep(0.3)
+    assert listener.rest() == [], "a process that is not alive does not say so"
+    app.close()
+    assert listener.rest() == ["STOPPING=1"]
+    listener.close()
+
+
+def test_systemd__start_that_fails__never_ready(
+    loopback: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = Systemd(tmp_path)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(listener.path))
+    ports = FakePorts()
+    ports.trouble = HearthError("H2002", "another chain", exit_code=1)
+    store = open_store(f"sqlite:///{tmp_path / 'a.db'}")
+    assert app_of(Probe([]), ports, store, virtual=False).run() == 1
+    assert listener.rest() == []
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    ("env", "seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, None),
+        ({"WATCHDOG_USEC": "junk"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+    ],
+)
+def test_watchdog_interval__environment__half_of_what_is_allowed(env: dict[str, str], seconds: float | None) -> None:
+    assert watchdog_interval(env, 7) == seconds
+
+
+def test_livez__a_loop_that_hangs__named(store: Store) -> None:
+    app = app_of(Probe([]), FakePorts(), store)
+    app.start()
+    assert app.health.livez() == (True, {})
+    app._turned["poll"] = time.monotonic() - 601
+    assert app.health.livez()[1]["loops"].startswith("no turn for 600 s: poll")
+    app.close()
+
+
+def test_readyz__clock_off__says_so_and_the_gauge_shows_it(store: Store) -> None:
+    clock = SystemClock(wall=lambda: 1_060.0, monotonic=lambda: 5.0)
+    settings = load(env={}, files=[], flags={"poll_s": 0.02}).settings
+    ticker = VirtualTicker(VirtualClock(1_000), DEPLOYMENT.clock())
+    app = App(settings, DEPLOYMENT, [Probe([])], ports=FakePorts(), store=store, clock=clock, ticker=ticker)
+    app.start()
+    ready, wrong = app.health.readyz()
+    assert not ready and wrong["clock"].startswith("the clock is 59.0 s ahead")
+    assert 'hearth_probe_clock_skew_seconds{network="test"} 59.0' in app.metrics.text().decode()
+    app.close()
+
+
+def test_gauges__money_pause_and_build__set_every_five_minutes(store: Store) -> None:
+    role, ports, now = Probe([]), FakePorts(), [10.0]
+    role.key = LocalSigner(bytes(31) + b"\x05")
+    metrics = Metrics("test")
+    app = app_of(role, ports, store, metrics=metrics)
+    gauges = Gauges(metrics, [role], DEPLOYMENT, monotonic=lambda: now[0])
+    ports.word, ports.gas = PriceWord(1, 1, 1, 1, flags=1).pack(), (10**17, 1_000_000)
+
+    def measure() -> bool:
+        return gauges.now_and_then(ports.reader, app.context.suite, ports, ports.head(), 1_000_000 + 2 * 86_400)
+
+    assert measure()
+    text = metrics.text().decode()
+    assert 'hearth_probe_account_balance{network="test"} 3.0' in text
+    assert 'hearth_probe_gas_days_left{network="test"} 60.0' in text, "3 coins at a tenth in two days"
+    assert 'hearth_probe_paused{network="test"} 1.0' in text
+    assert f'suite="{DEPLOYMENT.suite_version}"' in text and "hearth_probe_build_info" in text
+    ports.word = 0
+    assert not measure(), "not again within five minutes"
+    now[0] += 301
+    assert measure() and 'hearth_probe_paused{network="test"} 0.0' in metrics.text().decode()
+    app.close()
+
+
+@pytest.mark.parametrize(
+    ("balance", "spent", "seconds", "days"),
+    [(10**18, 0, 86_400, None), (10**18, 10**17, 86_400, 10.0), (10**18, 10**17, 60, 10.0), (0, 1, 86_400, 0.0)],
+)
+def test_days_left__recent_rate__a_young_process_counts_as_a_day(
+    balance: int, spent: int, seconds: float, days: float | None
+) -> None:
+    assert days_left(balance, spent, seconds) == days
+
+
 def test_start__two_roles_one_key__refused(store: Store) -> None:
     first, second = Probe([]), Probe([])
     second.name = "other"  # type: ignore[misc]
@@ -260,36 +406,36 @@ def test_health__failing_checks__named_and_a_broken_check_is_a_failed_one() -> N
     assert wrong["process"] == "starting" and health.livez() == (True, {})
 
 
-# names of docs/experience.md §5 that this suite's roles have
-NAMES = {
-    "probe": "cycle_seconds last_success_timestamp_seconds errors_total account_balance gas_days_left "
-    "clock_skew_seconds build_info paused",
-    "outbox": "pending oldest_seconds replaced_total dropped_total",
-    "chain": "head_block final_block reorg_depth rpc_errors_total",
-    "agent": "heartbeat_acks slot_counted_total slot_missed_total gpu_state gpu_temp_celsius xid_total gpus_leased "
-    "stake_headroom_ratio unsettled_usd lease_runway_seconds",
-    "attester": "heartbeats_total ingest_seconds nodes_observed peer_agreement_ratio report_digest_match "
-    "report_signed_epoch report_submitted_epoch report_lag_epochs report_exceptions report_indeterminate_slots "
-    "price_usd price_spread_ratio signlog_watermark signlog_mirror_ok",
-    "settler": "due overdue_seconds bounty_usd_total unprofitable_total",
-}
-
-
-def test_metrics__every_name_of_the_documentation__exported() -> None:
-    metrics = Metrics("test")
-    for group in (
-        metrics.role("probe"),
+def exported(metrics: Metrics) -> set[str]:
+    """Names of all metrics, those of a role's own as if the role were called ROLE."""
+    groups = (
+        metrics.role("ROLE"),
         metrics.outbox,
         metrics.chain,
         metrics.agent,
         metrics.attester,
         metrics.settler,
-    ):
-        assert group.network == "test"
-    text = metrics.text().decode()
-    for group, names in NAMES.items():
-        for name in names.split():
-            assert f"# TYPE hearth_{group}_{name} " in text, name
+    )
+    assert {group.network for group in groups} == {"test"}
+    return set(re.findall(r"^# TYPE (hearth_\w+?)(?:_created)? ", metrics.text().decode(), re.M))
+
+
+def test_metrics__documentation__names_exactly_those_that_are_exported() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "docs" / "operators").glob("*.md"))
+    real = exported(Metrics("test"))
+    named = set(re.findall(r"`(hearth_\w+)(?:\{[^`]*\})?`", text))
+    anyone = {re.sub("hearth_(agent|attester|settler)_", "hearth_ROLE_", name) for name in named - real}
+    assert (named & real) | anyone == real
+
+
+def test_metrics__every_one__is_set_somewhere() -> None:
+    source = "".join(p.read_text() for p in (ROOT / "keepers").rglob("*.py") if p.name != "metrics.py")
+    own = (ROOT / "keepers" / "runtime" / "metrics.py").read_text()
+    names = re.findall(r"self\.(\w+) = self\._(?:gauge|counter|histogram)", own)
+    assert len(names) > 30
+    for name in names:
+        used = rf"\.{name}\b(?! = self\._)"
+        assert re.search(used, source) or re.search(used, own), f"{name} is never set"
 
 
 def test_log__json_line__masked_by_name_and_by_look() -> None:

@@ -141,7 +141,7 @@ def test_mailbox__many_triggers_of_one_timer__newest_only_in_order() -> None:
 
 def test_system_clock__blocks__skew_is_the_smallest_distance() -> None:
     wall = [1_000.0]
-    clock = SystemClock(wall=lambda: wall[0])
+    clock = SystemClock(wall=lambda: wall[0], monotonic=lambda: 0.0)
     assert clock.skew() == 0.0 and clock.now() == 1_000
     for age in (12.0, 3.0, 7.0):
         clock.saw(int(wall[0] - age))
@@ -150,9 +150,23 @@ def test_system_clock__blocks__skew_is_the_smallest_distance() -> None:
     assert clock.skew() == -50.0
 
 
+def test_system_clock__somebody_sets_it__the_skew_shows_it_before_the_next_block() -> None:
+    wall, passed = [1_000.0], [50.0]
+    clock = SystemClock(wall=lambda: wall[0], monotonic=lambda: passed[0])
+    for _ in range(20):
+        clock.saw(int(wall[0]) - 1)
+        wall[0] += 12
+        passed[0] += 12
+    assert clock.skew() == 1.0
+    wall[0] += 3_600
+    assert clock.skew() == 3_601.0, "and not only when the last right block has left the window"
+    wall[0] -= 7_200
+    assert clock.skew() == -3_599.0
+
+
 def test_system_clock__local_chain_ahead__followed() -> None:
     wall = [1_000.0]
-    clock = SystemClock(adopt=True, wall=lambda: wall[0])
+    clock = SystemClock(adopt=True, wall=lambda: wall[0], monotonic=lambda: 0.0)
     clock.saw(999)
     assert clock.precise() == 1_000.0
     clock.saw(5_000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tests.keepers.roles.town import OWNER, Town, key, number, record
 RATE = 10**14
 VIEWS: dict[str, Callable[..., Any]] = {
     "NodeRegistry.provider": lambda w, p: w.registry.providers[p].pack(),
+    "NodeRegistry.node_of_key": lambda w, key: w.registry.node_of_key[key],
     "NodeRegistry.owner_of": lambda w, p: w.registry.owners[p],
     "NodeRegistry.class_count": lambda w: w.registry._counts["classes"],
     "NodeRegistry.class_of": lambda w, c: tuple(vars(w.registry.classes[list(w.registry.classes)[c]]).values()),
@@ -122,20 +123,45 @@ class Market:
         return self.town.chain.mine(max(self.town.clock.now(), self.town.world.now) + seconds)
 
 
-@pytest.fixture
-def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Market:
-    """Three active nodes of 2 GPUs each, a renter with 10,000 tokens and no credits."""
+def market_of(town: Town, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Market:
+    """A town's nodes active, a renter with 10,000 tokens and no credits, and an empty folder for offers."""
     for name, view in VIEWS.items():
         monkeypatch.setitem(world_chain.VIEWS, name, view)
-    town = Town()
     p = town.parameters
     plain = record([seat.address for seat in town.seat_keys], p)
     extra = {"max_age_s": p.market_max_age, "spread_bps": p.spread, "registry_fee_wei": p.registry_fee}
     deployment = plain.model_copy(update={"parameters": {**plain.parameters, **extra}})
-    folder = tmp_path / "offers"
-    folder.mkdir()
-    made = Market(town, deployment, folder, [])
+    offers = folder / "offers"
+    offers.mkdir()
+    made = Market(town, deployment, offers, [])
     town.world.call("token", "transfer", number(key("renter")), 10_000 * WAD, sender=OWNER)
     for node in range(town.nodes):
         made.status(node, Status.ACTIVE)
     return made
+
+
+@pytest.fixture
+def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Market:
+    """Three active nodes of 2 GPUs each, a renter with 10,000 tokens and no credits."""
+    return market_of(Town(), tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    """Lease 1 of node 0 (2 GPUs, 12 h): attested for 2 epochs, then dark past its limit of 15 min; books closed.
+
+    Nobody may change it: it is lived through once for all tests of a file.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        town = Town(dark_limit=900)
+        made = market_of(town, tmp_path_factory.mktemp("ended"), patch)
+        town.run_epochs(3)
+        made.offer(0)
+        best = made.hearth.quote(gpu="4090", count=2, duration_s=12 * 3_600).best
+        assert best is not None
+        made.hearth.rent(made.hearth.plan(best, gpus=2, duration_s=12 * 3_600))
+        town.run_epochs(2)
+        town.agent.beater.muted.add(0)
+        town.run_epochs(6)
+        made.mine()
+        yield made

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
+from keepers.chain.ports import Sent, TxState
 from keepers.protocol.errors import HearthError
 from keepers.protocol.units import GWEI, WAD
 from keepers.sdk.client import Hearth, rate_wei, resolve_gpu
+from keepers.sdk.limits import Limits
+from keepers.sdk.session import Session, Step
 from keepers.sdk.types import NodeState
 from tests.keepers.roles.town import key
 from tests.keepers.sdk.conftest import RATE, Market
@@ -191,9 +195,93 @@ def test_without_a_key__everything_can_be_looked_at(market: Market) -> None:
 def test_session__a_refusal_is_told_with_its_reason(market: Market) -> None:
     hearth, number = rented(market)
     stranger = market.person(key("stranger"))
+    call = stranger.suite.escrow.stop(hearth.status(number).lease_id, 0)
     with pytest.raises(HearthError, match="stop did not happen"):
-        stranger.close(number)
+        stranger.session.run("close-by-force", [Step("stop", call)])
     assert hearth.status(number).state == "RUNNING"
+    for verb in (stranger.close, stranger.notice, stranger.leave):
+        with pytest.raises(HearthError, match=r"this key is|owner") as error:
+            verb(number)
+        assert (error.value.code, error.value.exit_code) == ("H1104", 4)
+
+
+def test_host__gives_notice_or_leaves(market: Market) -> None:
+    hearth, number = rented(market, seconds=4 * HOUR)
+    host = market.operator(0)
+    noticed = host.notice(number)
+    assert noticed.terms.notice
+    assert host.notice(number) == host.status(number)  # once is enough
+    left = host.leave(number)
+    assert left.terms.reason.name == "HOST_EXIT"
+    assert hearth.status(number).terms.stopped
+
+
+def test_limits__price_lease_and_day(market: Market) -> None:
+    market.offer(0)
+    hearth = market.hearth
+    best = hearth.quote(duration_s=HOUR).best
+    assert best is not None
+    cost = RATE * HOUR  # 0.36 USD
+    for limits, code in (
+        (Limits(max_usd_per_gpu_hour=Fraction("0.35")), "H4204"),
+        (Limits(per_lease_usd=Fraction(cost - 1, WAD)), "H5004"),
+        (Limits(per_day_usd=Fraction(cost - 1, WAD)), "H5004"),
+    ):
+        hearth.limits = limits
+        with pytest.raises(HearthError) as error:
+            hearth.plan(best, gpus=1, duration_s=HOUR)
+        assert (error.value.code, error.value.exit_code) == (code, 6)
+    hearth.limits = Limits(Fraction(cost, WAD), Fraction(2 * cost, WAD), Fraction("0.36"))
+    view = hearth.rent(hearth.plan(best, gpus=1, duration_s=2 * HOUR, prepaid_s=HOUR))
+    with pytest.raises(HearthError, match="this lease would have cost") as error:
+        hearth.topup(view.ordinal, HOUR)
+    hearth.rent(hearth.plan(best, gpus=1, duration_s=HOUR))
+    with pytest.raises(HearthError, match="of the last 24 hours") as error:
+        hearth.plan(best, gpus=1, duration_s=HOUR)
+    assert error.value.exit_code == 6
+
+
+def test_rent__the_key_finds_the_lease_when_nothing_is_free_any_more(market: Market) -> None:
+    market.offer(0)
+    hearth = market.hearth
+    assert hearth.rented("train-7") is None
+    best = hearth.quote(count=2, duration_s=HOUR).best
+    assert best is not None
+    first = hearth.rent(hearth.plan(best, gpus=2, duration_s=HOUR, idempotency_key="train-7"))
+    assert hearth.quote(count=2, duration_s=HOUR).best is None
+    found = hearth.rented("train-7")
+    assert found is not None
+    assert found.lease_id == first.lease_id
+
+
+def test_again__a_plan_that_became_worse_is_refused(market: Market) -> None:
+    market.offer(0)
+    hearth = market.hearth
+    best = hearth.quote(duration_s=HOUR).best
+    assert best is not None
+    plan = hearth.plan(best, gpus=1, duration_s=HOUR)
+    assert hearth.again(plan).burn_wei == plan.burn_wei
+    shown = replace(plan, burn_wei=plan.burn_wei * 98 // 100)
+    with pytest.raises(HearthError, match="has become worse") as error:
+        hearth.again(shown)
+    assert (error.value.code, error.value.exit_code) == ("H4204", 6)
+    assert hearth.again(shown, slippage_bps=300).burn_wei == plan.burn_wei
+
+
+def test_session__an_open_action_of_the_verb_is_not_sent_twice() -> None:
+    waiting = Sent("renter:buy-12:buy", TxState.PENDING)
+    session = Session(None, lambda: None, lambda: None, lambda: 0.0, 1.0, lambda: [waiting])  # type: ignore[arg-type]
+    with pytest.raises(HearthError, match="an earlier buy is still open") as error:
+        session.run("buy-34", [], once=False)
+    assert (error.value.code, error.value.exit_code) == ("H2011", 8)
+    assert session.run("refund-34", [], once=False) == []
+    assert session.run("buy-34", []) == []
+
+
+def test_buy__same_key_buys_once_at_any_price(market: Market) -> None:
+    first = market.hearth.buy(WAD, key="once")
+    again = market.hearth.buy(2 * WAD, key="once")
+    assert again.credits_wei == first.credits_wei
 
 
 def test_rate__bounds() -> None:

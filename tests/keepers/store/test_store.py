@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, MetaData, Table, insert, select
+from sqlalchemy.exc import IntegrityError
 
 import keepers.outbox.tables
 import keepers.roles.agent.tables
@@ -19,6 +21,7 @@ import keepers.roles.settler.tables
 import keepers.store.logs
 from keepers.protocol.errors import HearthError
 from keepers.store.engine import Store
+from keepers.store.faults import StoreBroken
 from keepers.store.logs import LogTables
 from keepers.store.migrations import open_store, scripts
 from keepers.store.migrations.draft import difference
@@ -215,3 +218,66 @@ def test_log_tables__append_rollback_and_marks(tmp_path: Path) -> None:
     tables.rollback(2)
     assert tables.logs(0, 9) == [] and tables.tip() is None
     store.close()
+
+
+def test_write__disk_is_full__named_and_the_next_write_goes_on(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'a.db'}")
+    store.write(lambda c: c.exec_driver_sql("CREATE TABLE t (x BLOB)"))
+    with store.engine.connect() as connection:
+        pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+
+    def limit(number: int) -> None:
+        store.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={number}"))
+
+    limit(pages + 2)
+    with pytest.raises(StoreBroken, match="cannot be read or written") as caught:
+        store.write(lambda c: c.exec_driver_sql("INSERT INTO t VALUES (zeroblob(1000000))"), durable=True)
+    assert caught.value.code == "H1203" and caught.value.retryable and "full" in caught.value.why[0]
+    limit(1_000_000)
+    store.write(lambda c: c.exec_driver_sql("INSERT INTO t VALUES (zeroblob(1000000))"), durable=True)
+    with store.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 1, "no half of the first"
+    store.close()
+
+
+def test_open__file_that_is_no_database__named(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.write_bytes(b"not SQLite at all" * 500)
+    with pytest.raises(HearthError) as caught:
+        open_store(f"sqlite:///{path}")
+    assert caught.value.code == "H1201" and "not a database" in caught.value.why[0]
+    assert path.read_bytes().startswith(b"not SQLite"), "left as it was"
+
+
+def test_read__damaged_file__named_and_not_retried(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = open_store(f"sqlite:///{path}")
+    store.write(lambda c: c.exec_driver_sql("CREATE TABLE t (x BLOB)"))
+    store.write(lambda c: c.exec_driver_sql("INSERT INTO t VALUES (zeroblob(200000))"))
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[-100_000:] = b"\xff" * 100_000
+    path.write_bytes(bytes(content))
+    again = Store.open(f"sqlite:///{path}")
+    with pytest.raises(StoreBroken, match="damaged") as caught, again.read() as connection:
+        connection.exec_driver_sql("SELECT * FROM t").all()
+    assert not caught.value.retryable
+    again.close()
+
+
+def test_write__own_mistake__stays_the_callers(store: Store) -> None:
+    store.write(lambda c: c.exec_driver_sql("CREATE TABLE once (x INTEGER UNIQUE)"))
+    store.write(lambda c: c.exec_driver_sql("INSERT INTO once VALUES (1)"))
+    with pytest.raises(IntegrityError):
+        store.write(lambda c: c.exec_driver_sql("INSERT INTO once VALUES (1)"))
+
+
+def test_open__many_threads_at_once(tmp_path: Path) -> None:
+    """Each has a database of its own; the migrations of one process take turns."""
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(lambda i: open_store(f"sqlite:///{tmp_path / str(i)}.db"), range(8)))
+    for store in stores:
+        store.close()
+    assert len(list(tmp_path.glob("*.db"))) == 8

@@ -147,6 +147,59 @@ def test_slow_sender_is_let_go_and_blocks_nobody(server: Server) -> None:
         assert b" 408 " in slow.recv(4_096).split(b"\r\n")[0]
 
 
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/heartbeats HTTP/1.1\r\nHost: a\r\nX-A:"])
+def test_half_a_head_is_let_go(loopback: None, sent: bytes) -> None:
+    running = Server(ROUTER, limits=Limits(head_seconds=0.3))
+    running.start()
+    with socket.create_connection(("127.0.0.1", running.port)) as slow:
+        slow.settimeout(10)
+        start = time.monotonic()
+        slow.sendall(sent)
+        assert slow.recv(100) == b"", "closed by the server"
+        assert time.monotonic() - start < 8
+    running.stop()
+
+
+def test_a_kept_connection_may_rest_between_requests(loopback: None) -> None:
+    running = Server(ROUTER, limits=Limits(head_seconds=0.3))
+    running.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", trust_env=False) as client:
+        for _ in range(2):
+            assert client.post("/v1/heartbeats", content=encode([BEAT])).json() == ["counted"]
+            time.sleep(0.6)
+    running.stop()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("text/plain", 415), ("multipart/form-data; boundary=x", 415), ("application/json; charset=utf-8", 200)],
+)
+def test_content_type_of_a_write_is_json(server: Server, kind: str, status: int) -> None:
+    url = f"http://127.0.0.1:{server.port}/v1/heartbeats"
+    answer = httpx.post(url, content=encode([BEAT]), headers={"content-type": kind}, trust_env=False)
+    assert answer.status_code == status
+    if status == 415:
+        assert answer.json()["code"] == "H6107"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"[[]]", b"{}", b"null", b"[" * 4_000, b"\xff\xfe", b'[["a"]]'])
+def test_junk_for_heartbeats_is_400(server: Server, body: bytes) -> None:
+    answer = httpx.post(f"http://127.0.0.1:{server.port}/v1/heartbeats", content=body, trust_env=False)
+    assert answer.status_code == 400 and answer.json()["code"] == "H6105"
+
+
+def test_an_endless_answer_is_cut_off() -> None:
+    def pieces() -> Iterator[bytes]:
+        while True:
+            yield b" " * 65_536
+
+    http = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200, content=pieces())))
+    client = AttesterClient(Endpoint(1, "0x" + "11" * 20, "http://a"), http)
+    with pytest.raises(Unreachable) as caught:
+        client.send_heartbeats([BEAT])
+    assert "more than 1048576 bytes" in caught.value.why[0]
+
+
 def test_rate_of_one_address_is_limited(loopback: None) -> None:
     running = Server(ROUTER, limits=Limits(per_minute=5))
     running.start()

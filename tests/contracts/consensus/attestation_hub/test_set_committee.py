@@ -147,12 +147,67 @@ def test_a_start_that_has_come(net: Suite) -> None:
     assert net.hub.committee(8)[0] == 2
 
 
-def test_a_start_not_after_the_last(net: Suite) -> None:
+def test_a_pending_one_is_replaced(net: Suite) -> None:
+    """L5: by another table, or brought forward; what is in force stays, the number of the replaced one is skipped."""
+    net.go(5)
     setting(net, 9, [seat(0)])
+    setting(net, 9, [seat(1), seat(2)])
+    assert [net.hub.committee(e)[::2] for e in (8, 9, 10)] == [(1, 4), (3, 2), (3, 2)]
+    setting(net, 6, [seat(3)])
+    assert [net.hub.committee(e)[::2] for e in (5, 6, 9)] == [(1, 4), (4, 1), (4, 1)]
+    assert net.hub.committee(9)[1] == create_address(net.hub.address, 4)
     with boa.reverts("hub: start passed"):
-        setting(net, 9, [seat(1)])
+        setting(net, 5, [seat(4)])
+
+
+def test_a_pending_one_is_replaced_though_the_one_in_force_is_in_dispute(net: Suite) -> None:
+    """A replacement forgets no table, so nothing needs to be usable or reported; and it waits like any other."""
+    net.set_committee(start=3, n=5)
+    net.report_until(3)
+    net.at(net.hub.usable_at(2))
+    pending = net.epoch + 10
+    setting(net, pending, [seat(0)])
+    net.report()
+    setting(net, net.epoch + 1, [seat(1)])
+    began = net.epoch + 1
+    assert [net.hub.committee(e)[0] for e in (2, 3, began - 1, began, pending)] == [1, 2, 2, 4, 4]
+    net.go(began)
+    # now it has begun: it can only be followed
+    with boa.reverts("hub: start passed"):
+        setting(net, began, [seat(2)])
+
+
+def test_the_very_first_is_replaced_before_it_begins(bare: Suite) -> None:
+    setting(bare, 5, [seat(0)])
+    setting(bare, 2, [seat(1)])
+    assert [bare.hub.committee(e)[0] for e in (0, 1, 2, 5)] == [0, 0, 2, 2]
+
+
+def test_tables_kept_after_a_replacement(net: Suite) -> None:
+    """Numbers have gaps, and each of the two tables before the last is still found by its own."""
+    starts = [1]
+    for n in (5, 6, 7):
+        net.report()
+        net.report_until(net.epoch - 1)
+        net.make_usable()
+        starts.append(net.epoch + 1)
+        net.set_committee(start=starts[-1] + 5, n=3)
+        net.set_committee(start=starts[-1], n=n)
+        net.report_until(starts[-1])
+    found = [net.hub.committee(s) for s in starts]
+    assert [f[0] for f in found] == [0, 3, 5, 7], "the first table is forgotten"
+    assert [f[2] for f in found] == [0, 5, 6, 7]
+    assert [f[1] for f in found[1:]] == [create_address(net.hub.address, g) for g in (3, 5, 7)]
+    assert net.hub.committee(starts[2] - 1)[0] == 3
+
+
+def test_several_to_come(net: Suite) -> None:
+    setting(net, 9, [seat(0)])
     setting(net, 10, [seat(1)])
-    assert net.hub.committee(10)[0] == 3
+    assert [net.hub.committee(e)[0] for e in (8, 9, 10)] == [1, 2, 3]
+    # one that comes before both replaces both
+    setting(net, 8, [seat(2)])
+    assert [net.hub.committee(e)[0] for e in (7, 8, 9, 10)] == [1, 4, 4, 4]
 
 
 def test_not_while_a_report_before_the_last_change_is_in_dispute(net: Suite) -> None:

@@ -29,7 +29,37 @@ def test_activates_with_a_clean_record(proofs: Suite) -> None:
     proofs.standing.activate(3, *proofs.proof(3), sender=STRANGER.address)
     (event,) = events(proofs.standing, "Activated")
     assert (event.node, event.epoch, event.by) == (3, 2, STRANGER.address)
-    assert status(proofs, 3) == (ACTIVE, 2, 2)
+    assert proofs.epoch > 2
+    assert status(proofs, 3) == (ACTIVE, proofs.epoch, proofs.epoch)
+
+
+def test_a_stranger_cannot_activate_by_an_old_epoch_and_jail_for_the_time_since(proofs: Suite) -> None:
+    """M2: what a node was down for before it was Active, when it served nobody, never counts against it; nor do the
+    epochs of the dispute window, of which nobody could know yet."""
+    proofs.registry.set_node(3, node_word(PENDING))
+    proofs.report()
+    old = proofs.proof(3)
+    for _ in range(14):
+        proofs.report({3: ALL})
+    first, dark = proofs.proof(3), proofs.uptime
+    proofs.make_usable()
+    proofs.standing.activate(3, *old, sender=STRANGER.address)
+    began = proofs.epoch
+    with boa.reverts("standing: before it was clean"):
+        proofs.standing.jail(3, *old, *first, sender=STRANGER.address)
+    # it stays down up to the call's own epoch, and is up from the next on
+    while proofs.hub.last_epoch() < began:
+        proofs.report({3: ALL})
+    middle = proofs.proof(3)
+    for _ in range(3):
+        proofs.report({3: 0})
+    last = proofs.proof(3)
+    proofs.make_usable()
+    assert dark is proofs.uptime
+    with boa.reverts("standing: before it was clean"):
+        proofs.standing.jail(3, *first, *middle, sender=STRANGER.address)
+    with boa.reverts("standing: no fault"):
+        proofs.standing.jail(3, *middle, *last, sender=STRANGER.address)
 
 
 def test_a_challenged_class_needs_its_proof(proofs: Suite) -> None:

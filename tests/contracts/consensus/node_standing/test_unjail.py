@@ -18,6 +18,7 @@ from tests.contracts.consensus.node_standing.conftest import (
 )
 from tests.support.actors import STRANGER
 from tests.support.suite import Suite
+from tests.support.uptime import ALL
 
 NODE = 5
 
@@ -30,7 +31,22 @@ def test_active_again_with_a_clean_record(proofs: Suite, state: int) -> None:
     proofs.standing.unjail(NODE, *proofs.proof(NODE), sender=STRANGER.address)
     (event,) = events(proofs.standing, "Unjailed")
     assert (event.node, event.epoch, event.by) == (NODE, 26, STRANGER.address)
-    assert status(proofs, NODE) == (ACTIVE, 26, 26)
+    assert proofs.epoch > 26
+    assert status(proofs, NODE) == (ACTIVE, proofs.epoch, proofs.epoch)
+
+
+def test_no_jail_for_the_time_in_jail(proofs: Suite) -> None:
+    """M2: whoever unjails by an old epoch cannot jail again for what came between it and the call."""
+    proofs.registry.set_node(NODE, node_word(JAILED, clean=1, since=1))
+    proofs.report_until(26)
+    old = proofs.proof(NODE)
+    for _ in range(14):
+        proofs.report({NODE: ALL})
+    last = proofs.proof(NODE)
+    proofs.make_usable()
+    proofs.standing.unjail(NODE, *old, sender=STRANGER.address)
+    with boa.reverts("standing: before it was clean"):
+        proofs.standing.jail(NODE, *old, *last, sender=STRANGER.address)
 
 
 @pytest.mark.parametrize("state", [0, PENDING, ACTIVE, RETIRED])

@@ -1,12 +1,11 @@
-"""pay and pay_into: burned straight into a running lease, only what fits."""
+"""pay: burned straight into a running lease, only what fits."""
 
 import boa
 import pytest
 
 from tests.contracts.market.support import DEPLOYER, LOW, PER_SECOND, events
-from tests.support.actors import OTHER_RENTER, RENTER, STRANGER
+from tests.support.actors import OTHER_RENTER, STRANGER
 from tests.support.constants import DAY, WAD
-from tests.support.suite import compiled
 
 AMOUNT = WAD // 10
 
@@ -104,43 +103,3 @@ def test_reverts_without_tokens(world):
     id = world.open()
     with boa.reverts("token: allowance"):
         world.engine.pay(id, AMOUNT, 0, sender=STRANGER.address)
-
-
-# ---- another ledger
-
-
-@pytest.fixture
-def ledger(world):
-    hostile = compiled("mocks/HostileLedger.vy").deploy(sender=STRANGER.address)
-    world.engine.set_grant(hostile.address, 1, sender=DEPLOYER.address)
-    return hostile
-
-
-def test_pay_into_default(world, ledger):
-    w = world
-    fund(w)
-    ledger.set_paid(5, AMOUNT - 1)
-    assert w.engine.pay_into(ledger.address, 9, AMOUNT, 0, sender=OTHER_RENTER.address) == 5
-    (log,) = events(w.engine, "BoughtInto")
-    assert (log.ledger, log.lease, log.burned, log.credits) == (ledger.address, 9, AMOUNT - 1, 5)
-    assert w.engine.outstanding(ledger.address) == AMOUNT - 1
-    assert w.token.balanceOf(OTHER_RENTER.address) == 1
-
-
-def test_pay_into_reverts_where_the_ledger_asks_for_more(world, ledger):
-    w = world
-    fund(w, 2 * AMOUNT)
-    ledger.set_paid(5, AMOUNT + 1)
-    with boa.reverts("engine: ledger asks for more"):
-        w.engine.pay_into(ledger.address, 9, AMOUNT, 0, sender=OTHER_RENTER.address)
-
-
-def test_pay_into_reverts_not_granted(world):
-    with boa.reverts("engine: ledger not granted"):
-        world.engine.pay_into(RENTER.address, 9, AMOUNT, 0, sender=OTHER_RENTER.address)
-
-
-def test_pay_into_reverts_clamped(world, ledger):
-    world.price(flags=2)
-    with boa.reverts("engine: clamped"):
-        world.engine.pay_into(ledger.address, 9, AMOUNT, 0, sender=OTHER_RENTER.address)

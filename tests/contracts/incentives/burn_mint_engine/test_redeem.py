@@ -1,14 +1,14 @@
-"""redeem, redeem_from, pay_builders: tallies become tokens, fees go to the pots, all backing is retired."""
+"""redeem: tallies become tokens, fees go to the pots, all backing is retired."""
 
 import boa
 import pytest
 
-from tests.contracts.market.support import DEPLOYER, FIRST, events, number
-from tests.support.actors import BUILDERS, PAYOUT, RENTER, SETTLER, STRANGER
+from tests.contracts.market.support import FIRST, events, number
+from tests.support.actors import PAYOUT, SETTLER, STRANGER
 from tests.support.constants import WAD
-from tests.support.suite import compiled
 
 R = 2 * 10**12
+
 FEE, ATT, BLD, PEG, CAP = 400, 3_000, 2_000, 9_500, 9_900
 
 
@@ -157,76 +157,3 @@ def test_reverts_beyond_outstanding(earned):
     w.escrow.eval(f"self.tallies[{1 << 40}] = {WAD << 128 | 10**25}")
     with boa.reverts("engine: beyond outstanding"):
         w.engine.redeem(1, [0], sender=STRANGER.address)
-
-
-def test_pay_builders_default(earned):
-    w = earned
-    (p, *_) = periods(w)
-    w.hub.set_period(p, R)
-    w.engine.redeem(1, [p], sender=STRANGER.address)
-    attesters, builders = w.engine.pots()
-    assert w.engine.pay_builders(sender=STRANGER.address) == builders
-    (log,) = events(w.engine, "PotPaid")
-    assert (log.to, log.amount) == (BUILDERS.address, builders)
-    assert w.token.balanceOf(BUILDERS.address) == builders
-    assert w.engine.pots() == (attesters, 0)
-
-
-def test_pay_builders_reverts_nothing_owed(world):
-    with boa.reverts("engine: nothing owed"):
-        world.engine.pay_builders(sender=STRANGER.address)
-
-
-# ---- another ledger
-
-
-@pytest.fixture
-def ledger(world):
-    w = world
-    hostile = compiled("mocks/HostileLedger.vy").deploy(sender=STRANGER.address)
-    w.engine.set_grant(hostile.address, 1, sender=DEPLOYER.address)
-    w.token.transfer(RENTER.address, WAD, sender=DEPLOYER.address)
-    w.token.approve(w.engine.address, WAD, sender=RENTER.address)
-    w.engine.buy_into(hostile.address, WAD, 0, sender=RENTER.address)
-    w.hub.set_period(0, R)
-    return hostile
-
-
-def test_redeem_from_default(world, ledger):
-    w = world
-    w.engine.set_grant(ledger.address, 0, sender=DEPLOYER.address)
-    ledger.set_tally(WAD << 128 | WAD)
-    assert w.engine.redeem_from(ledger.address, 1, [0], sender=STRANGER.address) == expected(WAD, WAD)[1]
-    assert events(w.engine, "Redeemed")[0].ledger == ledger.address
-    assert w.engine.outstanding(ledger.address) == 0
-
-
-@pytest.mark.parametrize("word", [WAD << 128 | WAD + 1, 2**256 - 1, 1 << 128 | 2**128 - 1])
-def test_redeem_from_reverts_beyond_its_own_backing(world, ledger, word):
-    w = world
-    ledger.set_tally(word)
-    out = w.engine.outstanding(w.escrow.address)
-    with boa.reverts("engine: beyond ledger's backing"):
-        w.engine.redeem_from(ledger.address, 1, [0], sender=STRANGER.address)
-    assert w.engine.outstanding(w.escrow.address) == out
-
-
-def test_redeem_from_reverts_a_tally_told_twice(world, ledger):
-    ledger.set_tally(WAD << 128 | WAD * 2 // 3)
-    with boa.reverts("engine: beyond ledger's backing"):
-        world.engine.redeem_from(ledger.address, 1, [0, 0], sender=STRANGER.address)
-
-
-def test_redeem_from_reverts_never_granted(world):
-    with boa.reverts("engine: ledger never granted"):
-        world.engine.redeem_from(STRANGER.address, 1, [0], sender=STRANGER.address)
-
-
-def test_redeem_from_of_a_ledger_that_comes_back_gains_nothing(world, ledger):
-    w = world
-    ledger.set_tally(WAD << 128 | WAD)
-    ledger.set_reenter(w.engine.address)
-    supply = w.token.totalSupply()
-    with boa.reverts():
-        w.engine.redeem_from(ledger.address, 1, [0], sender=STRANGER.address)
-    assert w.token.totalSupply() == supply

@@ -1,12 +1,11 @@
-"""refund and refund_from: unspent credits back to tokens, never more than their backing, always open."""
+"""refund: unspent credits back to tokens, never more than their backing, always open."""
 
 import boa
 import pytest
 
-from tests.contracts.market.support import DEPLOYER, HIGH, events
+from tests.contracts.market.support import HIGH, events
 from tests.support.actors import OTHER_RENTER, RENTER, STRANGER
 from tests.support.constants import WAD
-from tests.support.suite import compiled
 
 
 def test_default(world):
@@ -68,52 +67,3 @@ def test_reverts_beyond_outstanding(world):
     w.escrow.eval(f"self.purse[{STRANGER.address}] = {10 * WAD << 128 | 10**24}")
     with boa.reverts("engine: beyond outstanding"):
         w.engine.refund(10 * WAD, 0, sender=STRANGER.address)
-
-
-# ---- another ledger
-
-
-@pytest.fixture
-def ledger(world):
-    w = world
-    hostile = compiled("mocks/HostileLedger.vy").deploy(sender=STRANGER.address)
-    w.engine.set_grant(hostile.address, 1, sender=DEPLOYER.address)
-    w.token.transfer(RENTER.address, WAD, sender=DEPLOYER.address)
-    w.token.approve(w.engine.address, WAD, sender=RENTER.address)
-    w.engine.buy_into(hostile.address, WAD, 0, sender=RENTER.address)
-    return hostile
-
-
-def test_refund_from_default_after_the_grant_is_gone(world, ledger):
-    """EXIT is implied by the record and never revocable."""
-    w = world
-    w.engine.set_grant(ledger.address, 0, sender=DEPLOYER.address)
-    ledger.set_debit(WAD)
-    minted = w.engine.refund_from(ledger.address, 2 * WAD, 0, sender=RENTER.address)
-    (log,) = events(w.engine, "RefundedFrom")
-    assert (log.ledger, log.owner, log.backing, log.minted) == (ledger.address, RENTER.address, WAD, minted)
-    assert minted == 2 * WAD * 10**12 // HIGH * 9_975 // 10_000
-    assert w.engine.outstanding(ledger.address) == 0
-
-
-def test_refund_from_reverts_beyond_its_own_backing(world, ledger):
-    """A lying ledger takes what was burned into it, nothing of another's."""
-    ledger.set_debit(WAD + 1)
-    with boa.reverts("engine: beyond ledger's backing"):
-        world.engine.refund_from(ledger.address, WAD, 0, sender=STRANGER.address)
-
-
-def test_refund_from_reverts_never_granted(world):
-    with boa.reverts("engine: ledger never granted"):
-        world.engine.refund_from(world.escrow.address, WAD, 0, sender=RENTER.address)
-
-
-def test_refund_from_of_a_ledger_that_comes_back_gains_nothing(world, ledger):
-    """Inside a refund of a hostile ledger the ledger may buy with its own tokens like anybody; it takes out nothing."""
-    w = world
-    ledger.set_debit(WAD)
-    ledger.set_reenter(w.engine.address)
-    supply = w.token.totalSupply()
-    with boa.reverts():
-        w.engine.refund_from(ledger.address, WAD, 0, sender=STRANGER.address)
-    assert w.token.totalSupply() == supply

@@ -12,7 +12,7 @@ BOND = 100 * GWEI
 
 @pytest.fixture
 def bonded(staked: Trio) -> Trio:
-    staked.pool.lock(0, BOND, sender=MARKET.address)
+    staked.pool.lock(0, BOND, staked.pool.stake_price(), sender=MARKET.address)
     return staked
 
 

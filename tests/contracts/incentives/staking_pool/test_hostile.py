@@ -9,7 +9,7 @@ import pytest
 
 from tests.contracts.network.harness import ESCROW, FINDER, HUB, MARKET, SLASHER, Trio, deploy
 from tests.support.actors import OPERATOR, PAYOUT, PROVIDER, RENTER
-from tests.support.constants import GWEI
+from tests.support.constants import GWEI, M64
 from tests.support.suite import compiled
 
 STAKE = 1_000 * GWEI
@@ -85,7 +85,6 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "set_owner": (0, PAYOUT.address),
     "set_units": (0, 0),
     "set_stake_price": (7,),
-    "lock": (0, 1),
     "end_bond": (0, 1, 1, RENTER.address, 1),
     "slash": (0, 1, FINDER.address),
     "set_grant": (OPERATOR.address, 1),
@@ -117,7 +116,7 @@ def _hooked() -> tuple[Any, Any, Any]:
     act(wallet, pool, "stake_own", 0, STAKE)
     act(wallet, pool, "unstake_own", 0, 1_000)
     act(wallet, pool, "unstake_own", 0, 1_000)
-    act(wallet, pool, "lock", 0, 10_000)
+    act(wallet, pool, "lock", 0, 10_000, 10**12)
     pool.transfer_ownership(w)
     act(wallet, pool, "accept_ownership")
     boa.env.timestamp += 5
@@ -129,20 +128,46 @@ def act(wallet: Any, contract: Any, name: str, *arguments: Any) -> None:
     wallet.execute(contract.address, getattr(contract, name).prepare_calldata(*arguments))
 
 
+OUTER: list[tuple[str, tuple[Any, ...]]] = [
+    ("stake_own", (0, 5)),
+    ("withdraw", (0, "wallet", 0)),
+    ("end_bond", (0, 10, 10, RENTER.address, 3)),
+    ("slash", (0, 100, FINDER.address)),
+]
+
+
+@pytest.mark.parametrize(("outer", "arguments"), OUTER)
+def test_hook__locks_during_a_transfer__finds_the_words_written(
+    _hooked: tuple[Any, Any, Any], outer: str, arguments: tuple[Any, ...]
+) -> None:
+    """The one function without a lock calls nobody, and every other writes its words before it calls the token: a bond
+    locked in the middle is the same bond afterwards."""
+    pool, _, wallet = _hooked
+    named = tuple(wallet.address if x == "wallet" else x for x in arguments)
+    with boa.env.anchor():
+        wallet.arm(pool.address, pool.lock.prepare_calldata(0, 1_000, 10**12))
+        act(wallet, pool, outer, *named)
+        # a slash calls the token twice: reward and burn
+        calls = wallet.tried()
+        assert calls == wallet.succeeded() == (2 if outer == "slash" else 1)
+        during = pool.own(0)
+    with boa.env.anchor():
+        act(wallet, pool, outer, *named)
+        for _ in range(calls):
+            act(wallet, pool, "lock", 0, 1_000, 10**12)
+        assert pool.own(0) == during
+    assert during >> 64 & M64 <= during >> 128 & M64
+
+
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize(
     ("outer", "arguments"),
-    [
-        ("stake_own", (0, 5)),
-        ("withdraw", (0, "wallet", 0)),
-        ("end_bond", (0, 10, 10, RENTER.address, 3)),
-        ("slash", (0, 100, FINDER.address)),
-    ],
+    OUTER,
 )
 def test_hook__reenters_anything_during_a_transfer__every_try_fails(
     _hooked: tuple[Any, Any, Any], outer: str, arguments: tuple[Any, ...], name: str
 ) -> None:
-    """T01: the lock holds for every function and every getter, whoever the caller is."""
+    """T01: the lock holds for every other function and every getter, whoever the caller is."""
     pool, _, wallet = _hooked
 
     def named(xs: tuple[Any, ...]) -> tuple[Any, ...]:

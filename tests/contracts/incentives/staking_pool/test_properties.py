@@ -51,6 +51,7 @@ class Life:
         self.units = 0
         self.price = int(trio.pool.stake_price())
         self.bonds: list[int] = []
+        self.claims = 0
         self.tickets: list[tuple[str, int, stake.Ticket]] = []
         self.issued = {PROVIDER.address: 0, RENTER.address: 0}
         self.held = 0
@@ -115,9 +116,9 @@ class Life:
         shares = stake.bond_shares(own, bond) if ok else 0
         if not ok or shares > own.shares - own.locked:
             with boa.reverts():
-                pool.lock(0, bond, sender=MARKET.address)
+                pool.lock(0, bond, pool.stake_price(), sender=MARKET.address)
             raise ValueError("refused")
-        assert pool.lock(0, bond, sender=MARKET.address) == shares
+        assert pool.lock(0, bond, pool.stake_price(), sender=MARKET.address) == shares
         self.own = replace(own, locked=own.locked + shares)
         self.bonds.append(shares)
 
@@ -136,7 +137,8 @@ class Life:
         )
         paid = min(lost, limit)
         if paid and stake.ticket_shares(self.unb, paid):
-            self.unb, ticket = stake.issue(self.unb, paid, self.trio.now + self.trio.parameters.unbonding)
+            self.unb, ticket = stake.issue(self.unb, paid, self.trio.now + self.trio.parameters.unbonding, claim=True)
+            self.claims += ticket.shares
             self.ticket(RENTER.address, ticket)
         else:
             paid = 0
@@ -147,7 +149,8 @@ class Life:
 
     def do_slash(self, asked: int) -> None:
         self.faults, admitted = self.faults.admit(self.units, asked, self.trio.now, self.trio.parameters.period)
-        cut = stake.slash_cut(stake.required(admitted, self.price), self.own.assets, self.unb.assets, True)
+        amount = stake.required(admitted, self.price)
+        cut = stake.slash_cut(amount, self.own.assets, self.unb, self.claims, True)
         before = int(self.trio.token.balanceOf(FINDER.address))
         whole = self.own.assets + self.unb.assets
         self.trio.pool.slash(0, asked, FINDER.address, sender=SLASHER.address)
@@ -173,6 +176,7 @@ class Life:
         assert self.trio.pool.withdraw(0, who, i) == paid
         self.unb = replace(self.unb, assets=self.unb.assets - paid, shares=self.unb.shares - ticket.shares)
         self.held -= paid
+        self.claims -= ticket.shares if ticket.claim else 0
         self.tickets.pop(k % len(self.tickets))
 
     def do_price(self, price: int) -> None:
@@ -195,13 +199,14 @@ class Life:
         pool = self.trio.pool
         assert pool.own(0) == self.own.pack()
         assert pool.unbonding(0) == self.unb.pack()
-        assert pool.ceiling(0) == self.faults.left(self.units, self.trio.now)
+        assert pool.ceiling(0) == self.faults.left(self.units, self.trio.now, self.trio.parameters.period)
         assert pool.required(0) == self.required == -(-self.units * self.price // PRICE_ONE)
         assert self.trio.held() == (self.own.assets + self.unb.assets) * GWEI == self.held * GWEI
         assert sum(self.bonds) == self.own.locked <= self.own.shares <= M64
         values = [stake.value_of(t.shares, self.unb.assets, self.unb.shares) for _, _, t in self.tickets]
         assert sum(values) <= self.unb.assets
         assert sum(t.shares for _, _, t in self.tickets) == self.unb.shares
+        assert all(pool.ticket_of(0, who, i) == t.pack() for who, i, t in self.tickets[-3:])
 
 
 @settings(max_examples=40, deadline=None)

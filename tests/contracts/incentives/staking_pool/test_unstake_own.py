@@ -98,7 +98,7 @@ def test_unstake_own__nothing_or_too_much__reverts(staked: Trio, part: int) -> N
 
 
 def test_unstake_own__locked_shares__revert(staked: Trio) -> None:
-    locked = staked.pool.lock(0, 400 * GWEI, sender=MARKET.address)
+    locked = staked.pool.lock(0, 400 * GWEI, staked.pool.stake_price(), sender=MARKET.address)
     with boa.reverts("pool: shares not free"):
         staked.pool.unstake_own(0, 600 * GWEI + 1, sender=PROVIDER.address)
     staked.pool.unstake_own(0, 600 * GWEI, sender=PROVIDER.address)

@@ -69,6 +69,6 @@ def test_reverts_table(world, table):
 
 
 def test_reverts_without_an_id_left(world):
-    world.escrow.eval("self.sheet_count = 65536")
+    world.escrow.eval(f"self.sheet_count = {2**32}")
     with boa.reverts("escrow: no sheet id left"):
         add(world)

@@ -3,7 +3,7 @@
 import boa
 
 from tests.contracts.market.support import FIRST, PER_SECOND, events, number
-from tests.support.actors import OPERATOR, OTHER_RENTER, PAYOUT, RENTER, SETTLER, STRANGER
+from tests.support.actors import OPERATOR, OTHER_RENTER, PAYOUT, PROVIDER, RENTER, SETTLER, STRANGER
 from tests.support.constants import DAY, WAD
 
 
@@ -18,7 +18,7 @@ def test_every_exit_works_paused_clamped_and_stale(world):
     w.settle(ids[0], FIRST, number(SETTLER))
     w.escrow.settle_first(ids[1], *w.leaf(FIRST, 1), 1, *w.leaf(FIRST, 1), sender=SETTLER.address)
     w.escrow.give_notice(ids[1], sender=OPERATOR.address)
-    w.escrow.stop(ids[2], 0, sender=OPERATOR.address)
+    w.escrow.stop(ids[2], 0, sender=PROVIDER.address)
     w.after(3600)
     w.escrow.stop(ids[0], 0, sender=RENTER.address)
     w.escrow.stop(ids[1], 0, sender=STRANGER.address)
@@ -61,7 +61,7 @@ def test_a_purse_moves_only_by_its_owner(world, lease):
 def test_cluster_stops_one_by_one(world):
     w = world
     ids = [w.open(node=n, id=10**40 + n) for n in range(3)]
-    w.escrow.stop(ids[1], 0, sender=OPERATOR.address)
+    w.escrow.stop(ids[1], 0, sender=PROVIDER.address)
     for i in (ids[0], ids[2]):
         w.escrow.stop(i, ids[1], sender=RENTER.address)
         assert events(w.escrow, "Stopped")[0].reason == 8

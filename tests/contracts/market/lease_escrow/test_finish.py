@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.contracts.market.support import FIRST, HIGH, OFFSET, PER_SECOND, events
-from tests.support.actors import OPERATOR, RENTER, STRANGER
+from tests.support.actors import PROVIDER, RENTER, STRANGER
 from tests.support.constants import DAY, GWEI, RING
 
 CLAIM, ABANDON = 3 * DAY, 7 * DAY
@@ -131,7 +131,7 @@ def test_whole_window_of_a_table_waits(world, length, at_once):
 def host_exit(w, elapsed, sheet, prepaid=2 * DAY):
     id = w.open(sheet=sheet, prepaid=prepaid)
     w.after(elapsed)
-    w.escrow.stop(id, 0, sender=OPERATOR.address)
+    w.escrow.stop(id, 0, sender=PROVIDER.address)
     return id
 
 
@@ -188,7 +188,7 @@ def test_dead_oracle_means_the_last_price(world):
 def test_lease_without_bond(world):
     w = world
     id = w.open(bond=0)
-    w.escrow.stop(id, 0, sender=OPERATOR.address)
+    w.escrow.stop(id, 0, sender=PROVIDER.address)
     bare(w, id)
     assert events(w.escrow, "BondEnded") == []
     assert w.terms(id)["finished"] == 1
@@ -198,7 +198,7 @@ def test_length_0_needs_no_proof(world, lease):
     w = world
     c, k = w.purse()
     held = w.money(lease)[:2]
-    w.escrow.stop(lease, 0, sender=OPERATOR.address)
+    w.escrow.stop(lease, 0, sender=PROVIDER.address)
     bare(w, lease)
     assert events(w.escrow, "Finished")[0].epoch == 0
     assert w.purse() == (c + held[0], k + held[1])
@@ -206,7 +206,7 @@ def test_length_0_needs_no_proof(world, lease):
 
 def test_length_0_takes_no_proof(world, lease):
     w = world
-    w.escrow.stop(lease, 0, sender=OPERATOR.address)
+    w.escrow.stop(lease, 0, sender=PROVIDER.address)
     w.report()
     with boa.reverts("escrow: length 0 needs no proof"):
         finish(w, lease, FIRST)

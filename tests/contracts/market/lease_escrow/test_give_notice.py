@@ -68,7 +68,7 @@ def test_reverts_lapsed(world):
 
 def test_reverts_stopped(world, lease):
     w = world
-    w.escrow.stop(lease, 0, sender=OPERATOR.address)
+    w.escrow.stop(lease, 0, sender=PROVIDER.address)
     with boa.reverts("escrow: stopped before notice"):
         w.escrow.give_notice(lease, sender=OPERATOR.address)
 

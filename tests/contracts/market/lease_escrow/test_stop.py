@@ -113,14 +113,32 @@ def test_funds_before_the_notice_ends(world):
     assert (w.terms(id)["reason"], w.terms(id)["length"]) == (FUNDS, 3600)
 
 
-@pytest.mark.parametrize("who", [OPERATOR, PROVIDER])
-def test_provider_without_notice(world, lease, who):
+def test_owner_of_the_provider_without_notice(world, lease):
     w = world
     w.after(100)
-    w.escrow.stop(lease, 0, sender=who.address)
+    w.escrow.stop(lease, 0, sender=PROVIDER.address)
     t = w.terms(lease)
     assert (t["length"], t["reason"], t["cause"]) == (100, HOST_EXIT, 1)
     assert w.pool.locked(1) != 0  # the bond stays locked until finish
+
+
+def test_reverts_operator_without_notice(world):
+    """A stolen operator key signs an ask of a sheet that binds for years and takes it: leaving is not its right."""
+    w = world
+    hostile = w.sheet(notice=2**32 - 1, min_seconds=0)
+    w.pool.lock(1, 0, 1, sender=w.market.address)
+    id = w.open(sheet=hostile, bond=10**15, prepaid=300)
+    locked = w.pool.locked(1)
+    with boa.reverts("escrow: may not stop it now"):
+        w.escrow.stop(id, 0, sender=OPERATOR.address)
+    # what the operator may do: give notice, which forfeits nothing; here the sheet's is longer than the lease
+    with boa.reverts("escrow: notice changes nothing"):
+        w.escrow.give_notice(id, sender=OPERATOR.address)
+    w.after(300)
+    w.escrow.stop(id, 0, sender=STRANGER.address)
+    w.escrow.free_bond(id, sender=STRANGER.address)
+    assert w.pool.locked(1) == locked - 10**15
+    assert events(w.escrow, "BondEnded")[0].taken == 0
 
 
 def test_renter_of_a_faulted_node_at_once(world, lease):
@@ -145,7 +163,7 @@ def test_cluster_sibling(world):
     w = world
     a, b, c = cluster(w)
     w.after(10)
-    w.escrow.stop(b, 0, sender=OPERATOR.address)
+    w.escrow.stop(b, 0, sender=PROVIDER.address)
     w.escrow.stop(a, b, sender=RENTER.address)
     w.escrow.stop(c, b, sender=RENTER.address)
     assert [w.terms(i)["reason"] for i in (a, b, c)] == [CLUSTER, HOST_EXIT, CLUSTER]
@@ -165,7 +183,7 @@ def test_reverts_sibling_that_runs(world):
 def test_reverts_sibling_stopped_by_the_cluster_rule(world):
     w = world
     a, b, c = cluster(w)
-    w.escrow.stop(b, 0, sender=OPERATOR.address)
+    w.escrow.stop(b, 0, sender=PROVIDER.address)
     w.escrow.stop(a, b, sender=RENTER.address)
     refuses(w, c, a)
 
@@ -174,7 +192,7 @@ def test_reverts_lease_of_another_cluster(world):
     w = world
     a, *_ = cluster(w)
     far = w.open(node=3, id=10**40 + 8)
-    w.escrow.stop(far, 0, sender=OPERATOR.address)
+    w.escrow.stop(far, 0, sender=PROVIDER.address)
     refuses(w, a, far)
 
 
@@ -183,7 +201,7 @@ def test_reverts_neighbouring_id_of_another_renter(world):
     a, *_ = cluster(w)
     w.buy(10**21, OTHER_RENTER)
     other = w.open(node=3, id=10**40 + 5, renter=OTHER_RENTER, prepaid=7200)
-    w.escrow.stop(other, 0, sender=OPERATOR.address)
+    w.escrow.stop(other, 0, sender=PROVIDER.address)
     refuses(w, a, other)
 
 
@@ -192,7 +210,7 @@ def test_reverts_neighbouring_id_of_another_start(world):
     a, *_ = cluster(w)
     w.after(1)
     other = w.open(node=3, id=10**40 + 5)
-    w.escrow.stop(other, 0, sender=OPERATOR.address)
+    w.escrow.stop(other, 0, sender=PROVIDER.address)
     refuses(w, a, other)
 
 
@@ -206,7 +224,7 @@ def test_reverts_strangers(world, lease, who):
 def test_reverts_sibling_claimed_by_a_stranger(world):
     w = world
     a, b, _ = cluster(w)
-    w.escrow.stop(b, 0, sender=OPERATOR.address)
+    w.escrow.stop(b, 0, sender=PROVIDER.address)
     with boa.reverts("escrow: may not stop it now"):
         w.escrow.stop(a, b, sender=STRANGER.address)
 

@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.contracts.market.support import FIRST, HOST_DOWN, OFFSET, PER_SECOND, RENTER_CLOSED, events
-from tests.support.actors import OPERATOR, RENTER, STRANGER
+from tests.support.actors import OPERATOR, PROVIDER, RENTER, STRANGER
 from tests.support.constants import RING
 
 LIMIT = 1800
@@ -134,7 +134,7 @@ def test_reverts_without_limit(world, lease):
 def test_reverts_stopped_for_the_host(world, dark):
     w = world
     w.report({0: 0xFF0})
-    w.escrow.stop(dark, 0, sender=OPERATOR.address)
+    w.escrow.stop(dark, 0, sender=PROVIDER.address)
     with boa.reverts("escrow: stopped for the host"):
         prove(w, dark, FIRST)
 
@@ -149,7 +149,7 @@ def test_reverts_a_second_time(world, dark):
 
 def test_reverts_finished(world, dark):
     w = world
-    w.escrow.stop(dark, 0, sender=OPERATOR.address)
+    w.escrow.stop(dark, 0, sender=PROVIDER.address)
     w.escrow.finish(dark, 0, 0, [], sender=STRANGER.address)
     w.report({0: 0xFF0})
     with boa.reverts("escrow: finished"):

@@ -107,13 +107,13 @@ def test_reverts_stopped(world, lease):
 
 
 def test_reverts_poor(world, lease):
-    with boa.reverts("escrow: purse has too little"):
+    with boa.reverts("escrow: purse is short"):
         world.escrow.top_up(lease, 1, sender=OTHER_RENTER.address)
 
 
 def test_reverts_under_backed(world, lease):
     world.price(spot=10**12, twap=10**12)
-    with boa.reverts("escrow: deposit under-backed"):
+    with boa.reverts("escrow: top-up under-backed"):
         world.escrow.top_up(lease, WAD, sender=RENTER.address)
 
 
@@ -121,7 +121,9 @@ def test_reverts_too_full(world):
     """A lease of more than 2**96 wei of a USD could not be stored."""
     w = world
     w.registry.set_node(3, 1, 3, 65_535, 2)
-    id = w.open(node=3, rate=2**64 - 1, gpus=60_000, prepaid=0, extra=2**64, sheet=w.sheet(), duration=7 * DAY)
+    id = w.open(
+        node=3, rate=2**64 - 1, gpus=255, prepaid=0, extra=2**72, sheet=w.sheet(prepay=2**32 - 1), duration=2**28 - 1
+    )
     w.escrow.eval(f"self.money[{id}] = {(2**96 - 10) << 160}")
     w.escrow.eval(f"self.purse[{RENTER.address}] = {2**100 << 128 | 2**96 - 1}")
     with boa.reverts("escrow: lease too full"):

@@ -1,9 +1,9 @@
-"""cancel and cancel_all: what was signed can be made void by who signed it."""
+"""cancel: what a renter signed can be made void by the renter."""
 
 import boa
 
 from tests.contracts.market.support import events
-from tests.support.actors import OPERATOR, PROVIDER, RELAYER, RENTER, STRANGER
+from tests.support.actors import OPERATOR, RELAYER, RENTER, STRANGER
 
 
 def test_cancel_default(world):
@@ -52,16 +52,3 @@ def test_cancel_reverts_nodes(world):
     taken[2] = 0
     with boa.reverts("market: nodes out of range"):
         world.market.cancel(taken, sender=RENTER.address)
-
-
-def test_cancel_all_default(world):
-    w = world
-    before = w.registry.provider(1)
-    for who in (OPERATOR, PROVIDER):
-        w.market.cancel_all(1, sender=who.address)
-    assert w.registry.provider(1) == before + (2 << 64)
-
-
-def test_cancel_all_reverts_from_others(world):
-    with boa.reverts("registry: not the operator"):
-        world.market.cancel_all(1, sender=STRANGER.address)

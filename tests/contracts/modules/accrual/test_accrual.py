@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.support.constants import DAY, M32, M64
 from tests.support.suite import compiled
 
+M28 = 2**28 - 1
 BIAS = 2**31
 SLOT = 300
 START = 1_800_000_450
@@ -21,7 +22,7 @@ def rules():
 
 
 def terms(rate=1, gpus=1, start=START, duration=DAY, length=0, reason=0):
-    return rate << 192 | gpus << 176 | start << 88 | duration << 56 | length << 24 | reason
+    return rate << 192 | gpus << 184 | start << 96 | duration << 68 | length << 40 | reason
 
 
 def money(credits=0, settled=0, anchor=0):
@@ -36,11 +37,11 @@ def test_until(rules):
     assert rules.until(terms(), money(100)) == START + 100
     assert rules.until(terms(rate=7, gpus=3), money(21 * 5 + 20, 11)) == START + 16
     assert rules.until(terms(duration=50), money(100)) == START + 50
-    assert rules.until(terms(M64, 65_535, duration=M32), money(2**96 - 1)) == START + (2**96 - 1) // (M64 * 65_535)
+    assert rules.until(terms(M64, 255, duration=M28), money(2**96 - 1)) == START + (2**96 - 1) // (M64 * 255)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.integers(1, M64), st.integers(1, 16), st.integers(0, 2**96 - 1), st.integers(1, M32), st.integers(0, DAY))
+@given(st.integers(1, M64), st.integers(1, 16), st.integers(0, 2**96 - 1), st.integers(1, M28), st.integers(0, DAY))
 def test_settling_does_not_move_until(rules, rate, gpus, credits, duration, seconds):
     per_second = rate * gpus
     seconds = min(seconds, credits // per_second, duration)

@@ -144,7 +144,7 @@ def test_register_node__signature_of_another_chain_or_contract__reverts(trio: Tr
     _, class_id, region, prints, key, _ = trio.registration(p)
     chain = boa.env.evm.patch.chain_id
     for domain in (Domain(chain + 1, trio.registry.address), Domain(chain, trio.pool.address)):
-        digest = domain.digest(REGISTER_NODE, p, class_id, region, keccak(b"".join(prints)), key)
+        digest = domain.digest(REGISTER_NODE, p, PROVIDER.address, class_id, region, keccak(b"".join(prints)), key)
         sig = node_key(0).sign(digest)
         with boa.reverts("registry: not signed by the key"):
             trio.registry.register_node(p, class_id, region, prints, key, sig, sender=PROVIDER.address)
@@ -246,3 +246,49 @@ def test_register_node__stranger_cannot_use_a_seen_signature(trio: Trio) -> None
     arguments[0] = q
     with boa.reverts("registry: not signed by the key"):
         trio.registry.register_node(*arguments, sender=STRANGER.address)
+
+
+def test_register_node__stranger_who_took_the_expected_id__cannot_use_a_seen_signature(trio: Trio) -> None:
+    """T10: ids are dense, so a key may sign for the id that its owner is about to get; whoever registers first gets
+    that id, and the signature still serves the owner it names only."""
+    with boa.env.anchor():
+        mine = trio.registration(trio.provider())
+    assert trio.provider(STRANGER) == mine[0]
+    trio.allow_fee(STRANGER)
+    with boa.reverts("registry: not signed by the key"):
+        trio.registry.register_node(*mine, sender=STRANGER.address)
+    p = trio.provider()
+    trio.allow_fee()
+    assert trio.registry.register_node(*trio.registration(p), sender=PROVIDER.address) == 0
+
+
+def test_register_node__signed_for_the_owner_before__reverts(trio: Trio) -> None:
+    """A provider that changed hands takes no registration that was signed for the old owner."""
+    p = trio.provider()
+    arguments = trio.registration(p)
+    trio.registry.transfer_provider(p, OTHER_PROVIDER.address, sender=PROVIDER.address)
+    trio.registry.accept_provider(p, sender=OTHER_PROVIDER.address)
+    with boa.reverts("registry: not signed by the key"):
+        trio.registry.register_node(*arguments, sender=OTHER_PROVIDER.address)
+
+
+def test_register_node__fingerprint_taken_by_a_front_runner__registers_with_a_salted_one(trio: Trio) -> None:
+    """L1: a squatter copies a fingerprint that it saw on its way, at the price of FEE and the gas of a node. The
+    victim's call fails whole: no fee is burned, its key stays unused. Its way out is another fingerprint of the same
+    GPU."""
+    p, q = trio.provider(), trio.provider(STRANGER)
+    uuid, salt = b"GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77", b"any"
+    mine = trio.signed(p, 0, 1, [keccak(uuid)], node_key(0))
+    trio.allow_fee()
+    trio.allow_fee(STRANGER)
+    squatted = trio.token.balanceOf(STRANGER.address)
+    trio.registry.register_node(*trio.signed(q, 0, 1, [keccak(uuid)], node_key(1)), sender=STRANGER.address)
+    assert squatted - trio.token.balanceOf(STRANGER.address) == trio.parameters.fee_node
+    before = trio.token.balanceOf(PROVIDER.address)
+    with boa.reverts("registry: GPU stands in a node"):
+        trio.registry.register_node(*mine, sender=PROVIDER.address)
+    assert trio.token.balanceOf(PROVIDER.address) == before
+    assert trio.registry.node_of_key(node_key(0).address) == 0
+    again = trio.signed(p, 0, 1, [keccak(uuid + salt)], node_key(0))
+    i = trio.registry.register_node(*again, sender=PROVIDER.address)
+    assert trio.registry.gpu_owner(keccak(uuid + salt)) == i + 1

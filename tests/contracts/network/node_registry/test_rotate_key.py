@@ -15,8 +15,8 @@ def test_rotate_key__in_force_from_the_next_epoch(trio: Trio) -> None:
     trio.registry.rotate_key(*trio.rotation(i, SECOND), sender=PROVIDER.address)
     log = only(trio.registry, "NodeKeyRotated")
     assert (log.node, log.old, log.new, log.since) == (i, FIRST.address, SECOND.address, 11)
-    keys = [trio.registry.key_of(i, e) for e in (1, 10, 11, 2_000)]
-    assert keys == [FIRST.address, FIRST.address, SECOND.address, SECOND.address]
+    keys = [trio.registry.key_of(i, e) for e in (0, 1, 10, 11, 2_000)]
+    assert keys == [ZERO, FIRST.address, FIRST.address, SECOND.address, SECOND.address], "none before its first epoch"
     assert trio.registry.node_of_key(SECOND.address) == trio.registry.node_of_key(FIRST.address) == i + 1
 
 
@@ -34,6 +34,8 @@ def test_rotate_key__at_most_once_in_answer_window_and_epoch(trio: Trio) -> None
     oldest = trio.parameters.epoch_of(trio.now - trio.parameters.answer_window)
     assert trio.registry.key_of(i, oldest) == SECOND.address
     assert trio.registry.key_of(i, since) == THIRD.address
+    # the first key is forgotten: nobody is named for its epochs, least of all a later key
+    assert [trio.registry.key_of(i, e) for e in (0, 1, 2)] == [ZERO, SECOND.address, SECOND.address]
 
 
 def test_rotate_key__a_retired_key_never_returns(trio: Trio) -> None:

@@ -1,3 +1,5 @@
+"""What the constructor keeps and refuses."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -6,7 +8,7 @@ import boa
 import pytest
 
 from tests.contracts.network.harness import ESCROW, MARKET, STANDING, ZERO, Trio
-from tests.support.actors import OWNER, RENTER, STRANGER
+from tests.support.actors import OWNER, RENTER
 from tests.support.suite import compiled
 
 GOOD = {
@@ -41,15 +43,3 @@ def test_deploy__peers_and_lengths(trio: Trio) -> None:
 def test_deploy__bad_argument__reverts(change: dict[str, Any], reason: str) -> None:
     with boa.reverts(reason):
         compiled("network/NodeRegistry.vy").deploy(*(GOOD | change).values())
-
-
-def test_ownership__two_steps(trio: Trio) -> None:
-    r = trio.registry
-    r.transfer_ownership(RENTER.address, sender=OWNER.address)
-    assert (r.owner(), r.pending_owner()) == (OWNER.address, RENTER.address)
-    with boa.reverts("ownable_2step: caller is not the new owner"):
-        r.accept_ownership(sender=STRANGER.address)
-    r.accept_ownership(sender=RENTER.address)
-    assert r.owner() == RENTER.address
-    with boa.reverts("ownable: caller is not the owner"):
-        r.close_class(0, sender=OWNER.address)

@@ -1,6 +1,6 @@
-from __future__ import annotations
+"""What the constructor keeps and refuses."""
 
-from typing import Any
+from __future__ import annotations
 
 import boa
 import pytest
@@ -10,6 +10,7 @@ from tests.support.actors import OWNER
 from tests.support.suite import compiled
 
 TOKEN = "incentives/ComputeToken.vy"
+
 MAX_SUPPLY = 10**28
 
 
@@ -33,9 +34,3 @@ def test_deploy__the_supply_is_the_holders() -> None:
 def test_deploy__bad_argument__reverts(arguments: tuple[str, str, int], reason: str) -> None:
     with boa.reverts(reason):
         compiled(TOKEN).deploy(*arguments)
-
-
-def test_domain__is_eip712_of_the_name(token: Any) -> None:
-    fields, name, version, chain, contract, salt, extensions = token.eip712Domain()
-    assert (fields, name, version, salt, extensions) == (b"\x0f", "Hearth", "1", bytes(32), [])
-    assert (chain, contract) == (boa.env.evm.patch.chain_id, token.address)

@@ -1,4 +1,4 @@
-"""open_entries, pause_entries, unpause: who may stop entries, how often, and who may open them (I10)."""
+"""pause_entries: who may stop entries, and how often (I10)."""
 
 from __future__ import annotations
 
@@ -19,31 +19,6 @@ def opened(net: Suite) -> Suite:
 
 def paused(net: Suite) -> bool:
     return bool(net.hub.price() & 1)
-
-
-def test_open_entries_opens_what_never_was(net: Suite) -> None:
-    assert paused(net)
-    net.hub.open_entries(sender=OWNER.address)
-    (event,) = events(net.hub, "EntriesOpened")
-    assert event.by == OWNER.address
-    assert not paused(net)
-
-
-def test_open_entries_lifts_a_pause(opened: Suite) -> None:
-    opened.hub.pause_entries(sender=GUARDIAN.address)
-    opened.hub.open_entries(sender=OWNER.address)
-    assert not paused(opened)
-
-
-def test_open_entries_is_the_owners(net: Suite) -> None:
-    for actor in (STRANGER, GUARDIAN):
-        with boa.reverts("ownable: caller is not the owner"):
-            net.hub.open_entries(sender=actor.address)
-
-
-def test_open_entries_when_open(opened: Suite) -> None:
-    with boa.reverts("hub: entries open"):
-        opened.hub.open_entries(sender=OWNER.address)
 
 
 def test_pause_sets_the_flag_and_logs(opened: Suite) -> None:
@@ -108,30 +83,3 @@ def test_a_new_guardian_has_no_new_pause(opened: Suite) -> None:
     opened.hub.set_guardian(STRANGER.address, sender=OWNER.address)
     with boa.reverts("hub: paused lately"):
         opened.hub.pause_entries(sender=STRANGER.address)
-
-
-def test_unpause_by_anyone_after_fourteen_days(opened: Suite) -> None:
-    opened.hub.pause_entries(sender=GUARDIAN.address)
-    at = opened.now
-    opened.at(at + 14 * DAY - 1)
-    with boa.reverts("hub: still paused"):
-        opened.hub.unpause(sender=STRANGER.address)
-    opened.at(at + 14 * DAY)
-    opened.hub.unpause(sender=STRANGER.address)
-    (event,) = events(opened.hub, "EntriesOpened")
-    assert event.by == STRANGER.address
-    assert not paused(opened)
-
-
-def test_unpause_never_opens_what_the_owner_has_not(net: Suite) -> None:
-    net.at(net.now + 400 * DAY)
-    with boa.reverts("hub: still paused"):
-        net.hub.unpause(sender=STRANGER.address)
-
-
-def test_unpause_when_open(opened: Suite) -> None:
-    opened.hub.pause_entries(sender=GUARDIAN.address)
-    opened.hub.open_entries(sender=OWNER.address)
-    opened.at(opened.now + 20 * DAY)
-    with boa.reverts("hub: entries open"):
-        opened.hub.unpause(sender=STRANGER.address)

@@ -1,3 +1,5 @@
+"""What the constructor keeps and refuses."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -6,13 +8,14 @@ import boa
 import pytest
 
 from tests.contracts.network.harness import ESCROW, HUB, MARKET, ZERO, Trio
-from tests.support.actors import OWNER, RENTER, STRANGER
+from tests.support.actors import OWNER, RENTER
 from tests.support.suite import compiled
 
 GOOD = {
     "token": RENTER.address, "registry": RENTER.address, "hub": RENTER.address, "market": RENTER.address,
     "escrow": RENTER.address, "stake_price": 1, "unbonding": 1, "period": 1,
 }  # fmt: skip
+
 MAX_LENGTH = 2**30
 
 
@@ -40,12 +43,3 @@ def test_deploy__peers_and_lengths(trio: Trio) -> None:
 def test_deploy__bad_argument__reverts(change: dict[str, Any], reason: str) -> None:
     with boa.reverts(reason):
         compiled("incentives/StakingPool.vy").deploy(*(GOOD | change).values())
-
-
-def test_ownership__two_steps(trio: Trio) -> None:
-    trio.pool.transfer_ownership(RENTER.address, sender=OWNER.address)
-    assert (trio.pool.owner(), trio.pool.pending_owner()) == (OWNER.address, RENTER.address)
-    with boa.reverts("ownable_2step: caller is not the new owner"):
-        trio.pool.accept_ownership(sender=STRANGER.address)
-    trio.pool.accept_ownership(sender=RENTER.address)
-    assert trio.pool.owner() == RENTER.address

@@ -1,0 +1,44 @@
+"""The figures that are measured, what each may cost, and what peers do that is most like it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A gas figure: `most` in gas; `peer` = (suite, action) of the peers' harness, of which the cheapest is taken."""
+
+    id: str
+    what: str
+    most: int
+    peer: tuple[str, str] | None = None
+
+
+CLAIM = ("streaming", "claim (later)")
+GAS = (
+    Goal("gas.lease.take", "take a signed ask and open a lease", 147_000, ("streaming", "open (known provider)")),
+    Goal("gas.lease.settle", "settle, proof of depth 17", 68_000, CLAIM),
+    Goal("gas.lease.settle_bounty", "settle with a bounty", 73_000, CLAIM),
+    Goal(
+        "gas.lease.settle_anchor",
+        "first settlement, with the anchor",
+        88_000,
+        ("streaming", "claim (first, provider balance 0)"),
+    ),
+    Goal("gas.lease.settle_32_near", "a lease in a batch of 32, neighbours", 20_000),
+    Goal("gas.lease.settle_32_far", "a lease in a batch of 32, scattered", 37_000),
+    Goal("gas.lease.stop", "stop", 56_000, ("streaming", "stop only (refund to tenant)")),
+    Goal("gas.lease.finish", "finish", 86_000, ("streaming", "close (settle + refund)")),
+    Goal("gas.lease.top_up", "top up", 47_000, ("streaming", "top-up")),
+    Goal("gas.lease.pay", "pay as you go", 70_000, ("streaming", "top-up")),
+    Goal("gas.credits.buy", "buy credits", 64_000, ("streaming", "deposit (wrap to SuperToken)")),
+    Goal("gas.credits.refund", "refund", 61_000, ("staking", "unstake, paid at once")),
+    Goal("gas.credits.redeem", "redeem a period", 76_000, ("staking", "claim rewards")),
+    Goal("gas.credits.redeem_next", "each further period in the same call", 10_000),
+    Goal("gas.report.1k_k3", "report of 1,000 nodes, 10 changed, 4 seats", 77_000, ("oracle", "report k=3")),
+    Goal("gas.node.register", "register a node", 165_000, ("staking", "register+stake node operator")),
+)
+
+SIZE_ID, SIZE_WHAT, SIZE_MOST = "size.max_runtime_bytes", "largest contract, bytes", 22_528
+REPLAY_ID, REPLAY_MOST = "replay.day_50_s", 600  # seconds on 2 cores

@@ -1,0 +1,196 @@
+"""What one seat works with: its key, its books, who sits on the committee, and how far the chain is.
+
+Everything here is shared by the three steps of a cycle (`facts`, `decide`, `act`) and by the HTTP handlers.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy import Connection
+
+from keepers.chain.keys import Signer
+from keepers.chain.ports import BlockRef
+from keepers.protocol.errors import HearthError
+from keepers.protocol.merge import Body
+from keepers.protocol.messages import Domain
+from keepers.protocol.uptime_tree import UptimeTree
+from keepers.roles.attester.decide import Schedule
+from keepers.roles.attester.exchange import Exchange
+from keepers.roles.attester.gauges import AttesterGauges
+from keepers.roles.attester.ingest import Ingest, make_admission
+from keepers.roles.attester.observe import HeadLog, Seen, Snapshots
+from keepers.roles.attester.sign import SignBook
+from keepers.roles.attester.view import Built
+from keepers.runtime import checks
+from keepers.runtime.clock import VirtualClock
+from keepers.runtime.role import Context
+from keepers.wire.attester_client import AttesterClient, make_http
+from keepers.wire.committee import Committee, Committees
+
+LATE_EPOCHS = 24  # from then on the committee in force signs what an older one left
+KEEP_BEATS = 3  # epochs whose counted beats are kept after their report
+ABANDON_S = 7 * 86_400
+SEND_TIMEOUT_S = 5.0
+
+
+class Desk:
+    """Made at `mount`; `last` and `tree` follow the chain, `started` is when this process began to observe."""
+
+    def __init__(self, key: Signer, context: Context, log: logging.Logger) -> None:
+        deployment, calendar = context.deployment, context.calendar
+        self.key, self.who, self.context, self.calendar, self.log = key, key.address, context, calendar, log
+        allowances = deployment.allowances
+        self.schedule = Schedule(allowances.freeze, allowances.bodies, allowances.cutoff, allowances.view)
+        self.http = make_http(SEND_TIMEOUT_S, context.transport)
+        virtual = isinstance(context.clock, VirtualClock)
+        self.pool = None if virtual else ThreadPoolExecutor(8, thread_name_prefix="attester-send")
+        bootstrap = {a.address: a.url for a in deployment.attesters}
+        self.committees = Committees(context.reader, deployment.first_block, bootstrap)
+        self.snapshots = Snapshots(context.reader, context.suite, calendar, self.committees, deployment.first_block)
+        self.domain = Domain(deployment.chain_id, deployment.address("AttestationHub"))
+        self.gauges = AttesterGauges(context.metrics, deployment.network, self.seat_now)
+        now = context.clock.precise
+        keep = allowances.head + allowances.late + 2 * calendar.slot
+        self.heads = HeadLog(context.reader.head, context.reader.block, now, keep)
+        self.seen = Seen()
+        self.sign_book = SignBook(context.store, f"{deployment.chain_id}:{self.domain.contract}:{self.who}")
+        admission = make_admission(calendar, allowances, self.domain, self._key_of, self.heads, self.seen)
+        self.ingest = Ingest(
+            self.who, context.store, self.seen, admission, now, self.clock_is_right, self.gauges.beats,
+            self.gauges.ingest,
+        )  # fmt: skip
+        self.exchange = Exchange(
+            self.who, context.store, self.domain, now, self.observers, self.signers, calendar.end, allowances.early
+        )
+        self.started = 0.0
+        self.listen_until = 0.0
+        self.last = 0
+        self.tree: UptimeTree | None = None
+        self.built: dict[tuple[int, bytes, bytes], Built] = {}
+        self._followed = b""
+        self._clients: dict[tuple[int, str], AttesterClient] = {}
+
+    def close(self) -> None:
+        """Let threads and connections go."""
+        if self.pool is not None:
+            self.pool.shutdown(wait=False, cancel_futures=True)
+        self.http.close()
+
+    # the clock
+
+    def clock_fault(self) -> HearthError | None:
+        """H6001 while our clock is further off the chain than a seat's may be: then nothing is observed or signed."""
+        return checks.check_clock(self.context.clock).error
+
+    def clock_is_right(self) -> bool:
+        """Whether heartbeats may be judged by our clock."""
+        return self.clock_fault() is None
+
+    # the committee
+
+    def observers(self, epoch: int) -> Committee | None:
+        """The committee that observes an epoch that may be written about now."""
+        current = self.calendar.epoch(self.context.clock.now())
+        return self.committees.of_epoch(epoch) if self.last < epoch <= current else None
+
+    def signers(self, epoch: int) -> Committee | None:
+        """The committee that signs its report: the same, but for a report that is late beyond measure."""
+        now = self.context.clock.now()
+        late = now >= self.calendar.end(epoch) + LATE_EPOCHS * self.calendar.epoch_seconds
+        observers = self.observers(epoch)
+        return self.committees.of_epoch(self.calendar.epoch(now)) if late and observers else observers
+
+    def peers(self, committee: Committee) -> list[AttesterClient]:
+        """A client for every other seat that has an address."""
+        found = []
+        for endpoint in committee.endpoints:
+            if endpoint.url and endpoint.address != self.who:
+                key = (endpoint.seat, endpoint.url)
+                if key not in self._clients:
+                    self._clients[key] = AttesterClient(endpoint, self.http)
+                found.append(self._clients[key])
+        return found
+
+    def seat_now(self) -> int | None:
+        """Our seat in the committee of this moment."""
+        committee = self.committees.of_epoch(self.calendar.epoch(self.context.clock.now()))
+        return None if committee is None else committee.seat_of(self.who)
+
+    def _key_of(self, node: int, epoch: int) -> str | None:
+        """None: no such node; "": this attester cannot tell yet (a clock that is ahead, a chain that is away)."""
+        snapshot = self.snapshots.known(epoch)
+        current = self.calendar.epoch(self.context.clock.now())
+        if snapshot is None and epoch in (current, current - 1):
+            snapshot = self.snapshots.of(epoch, self.context.reader.head())
+        return "" if snapshot is None else snapshot.key_of(node)
+
+    # the chain
+
+    @property
+    def ring_word(self) -> bytes:
+        """w of the last report: what the next one builds on."""
+        return b"" if self.tree is None else self.tree.ring_word
+
+    def built_of(self, epoch: int, digest: bytes) -> Built | None:
+        """What a digest of an epoch stands for, if we have computed it on the present ground."""
+        return self.built.get((epoch, digest, self.ring_word))
+
+    def remember(self, built: Built) -> None:
+        """Keep it for `built_of`."""
+        self.built[built.epoch, built.digest, self.ring_word] = built
+
+    def follow(self, at: BlockRef) -> None:
+        """Bring the rebuilt tree to the head; notice a new report, or one that a reorg took back."""
+        attestations = self.context.attestations
+        assert attestations is not None, "an attester needs the process's follower of reports"
+        if at.hash == self._followed:
+            return
+        with attestations.lock:
+            attestations.refresh(at)
+            last = attestations.last
+            if last != self.last or self.tree is None:
+                # a copy of our own: another role of this process may move the shared one at any time
+                self.tree = UptimeTree.at(attestations.tree.snapshot())
+        self._followed = at.hash
+        if last != self.last:
+            for epoch in range(self.last + 1, last + 1):
+                self._reported(epoch, at)
+            self.last = last
+            self._tidy(last)
+
+    def _reported(self, epoch: int, at: BlockRef) -> None:
+        self.log.info("epoch %d is reported", epoch)
+        if self.context.metrics is None:
+            return
+        digest = int(self.context.suite.hub.meta(epoch, at=at)) >> 64
+        ours = [built for (e, _, _), built in self.built.items() if e == epoch]
+        same = [built for built in ours if int.from_bytes(built.digest, "big") >> 64 == digest]
+        if ours:
+            self.gauges.match(bool(same))
+        if same:
+            self.gauges.reported(same[0])
+        snapshot = self.snapshots.known(epoch)
+        if snapshot is not None:
+            bodies = {
+                seat: Body.decode(held.body, len(snapshot.nodes))
+                for seat, held in self.exchange.held(epoch).items()
+                if held.whole
+            }
+            self.gauges.peers(snapshot.committee.seat_of(self.who), bodies)
+
+    def _tidy(self, last: int) -> None:
+        """Forget what is reported: beats and signatures soon, observations once ABANDON has passed."""
+        abandon = int(self.context.deployment.parameters.get("abandon_s", ABANDON_S))
+        soon = last - KEEP_BEATS
+        later = soon - abandon // self.calendar.epoch_seconds
+        self.seen.forget(soon)
+        self.exchange.forget_memory(soon)
+        self.built = {key: built for key, built in self.built.items() if key[0] >= soon}
+
+        def work(connection: Connection) -> None:
+            self.ingest.forget(connection, soon)
+            self.exchange.forget(connection, later, soon)
+
+        self.context.store.write(work)

@@ -1,0 +1,50 @@
+"""What anybody may ask an attester: GET /v1/epochs/{epoch} and /v1/nodes/{node}. It says nothing that is secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from keepers.roles.attester.exchange import Exchange
+from keepers.roles.attester.observe import Seen
+from keepers.wire.routing import Refused, Request, Response, Route
+
+
+def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list[Route]:
+    """The routes; `last` gives the newest reported epoch."""
+
+    def epoch(request: Request) -> Response:
+        number = _number(request.params["epoch"])
+        return _json(
+            {
+                "epoch": number,
+                "reported": number <= last(),
+                "observations": sorted(exchange.held(number)),
+                "views": {
+                    str(view & 0xFFFF): {
+                        "digest": "0x" + proposal.digest.hex(),
+                        "leader": proposal.seat,
+                        "signers": sorted(exchange.signatures(number, proposal.digest)),
+                    }
+                    for view, proposal in sorted(exchange.proposals(number).items())
+                },
+            }
+        )
+
+    def node(request: Request) -> Response:
+        number = _number(request.params["node"])
+        slot = seen.last_slot(number)
+        return _json({"node": number, "last_seen": None if slot is None else list(slot), "advisory": True})
+
+    return [Route("GET", "/v1/epochs/{epoch}", epoch), Route("GET", "/v1/nodes/{node}", node)]
+
+
+def _json(body: dict[str, Any]) -> Response:
+    return Response(200, json.dumps(body, separators=(",", ":")).encode())
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 10:
+        raise Refused(400, "H6105", f"{text[:20]!r} is no number")
+    return int(text)

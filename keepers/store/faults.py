@@ -1,0 +1,31 @@
+"""Trouble of the database itself (full disk, damaged file, lost server) as an error of ours.
+
+A mistake in a statement, such as a key that exists already, stays what it is: it belongs to the caller.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DatabaseError, IntegrityError, InterfaceError, ProgrammingError
+
+from keepers.protocol.errors import HearthError
+
+
+class StoreBroken(HearthError):
+    """H1203. `retryable` unless the file itself is damaged: a full disk may get room again."""
+
+
+def as_ours(error: BaseException) -> BaseException:
+    """`error`, or StoreBroken in its place where the database failed."""
+    if not isinstance(error, DatabaseError | InterfaceError) or isinstance(error, IntegrityError | ProgrammingError):
+        return error
+    words = str(error.orig or error).splitlines()[0][:200]
+    damaged = "malformed" in words or "not a database" in words
+    made = StoreBroken(
+        "H1203",
+        "the database is damaged" if damaged else "the database cannot be read or written",
+        why=(words,),
+        next=("stop, and restore the newest copy",) if damaged else ("free disk space; nothing was lost",),
+        retryable=not damaged,
+    )
+    made.__cause__ = error
+    return made

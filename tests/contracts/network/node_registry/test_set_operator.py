@@ -1,0 +1,32 @@
+"""set_operator: the owner's, and nobody else's."""
+
+from __future__ import annotations
+
+import boa
+import pytest
+
+from tests.contracts.network.harness import MARKET, MIN_STAKE, ZERO, Trio, only
+from tests.support.actors import OPERATOR, OWNER, PAYOUT, PROVIDER, RENTER, STRANGER, Actor
+
+
+def test_set_operator__keeps_generation_and_units(trio: Trio) -> None:
+    p = trio.provider()
+    trio.node(p)
+    trio.registry.bump_generation(p, OPERATOR.address, sender=MARKET.address)
+    trio.registry.set_operator(p, RENTER.address, sender=PROVIDER.address)
+    log = only(trio.registry, "ProviderOperatorSet")
+    assert (log.provider, log.old, log.new) == (p, OPERATOR.address, RENTER.address)
+    assert trio.registry.provider(p) == int(RENTER.address, 16) << 96 | 1 << 64 | MIN_STAKE
+
+
+def test_set_operator__zero__reverts(trio: Trio) -> None:
+    with boa.reverts("registry: new operator is zero"):
+        trio.registry.set_operator(trio.provider(), ZERO, sender=PROVIDER.address)
+
+
+@pytest.mark.parametrize("caller", [OPERATOR, PAYOUT, OWNER, STRANGER])
+@pytest.mark.parametrize("p", [0, 1, 2**250])
+def test_set_operator__by_another_or_of_nobody__reverts(trio: Trio, caller: Actor, p: int) -> None:
+    trio.provider()
+    with boa.reverts("registry: not its owner"):
+        trio.registry.set_operator(p, STRANGER.address, sender=caller.address)

@@ -1,0 +1,175 @@
+"""What the verbs say afterwards: who ended a lease, its receipt with proofs, earnings, uptime; and what `init` says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from keepers.protocol.errors import HearthError
+from tests.keepers.cli.conftest import Call, Said
+from tests.keepers.roles.town import key
+from tests.keepers.sdk.conftest import RATE, Market
+
+
+@pytest.fixture
+def after(hearth: Call, ended: Market) -> Call:
+    """The renter's commands after its lease has ended."""
+
+    def call(*arguments: str) -> Said:
+        return hearth(*arguments, connect=lambda options: ended.hearth)
+
+    return call
+
+
+def test_status__who_closed_it_and_on_which_report(after: Call, ended: Market) -> None:
+    said = after("status", "1")
+    assert said.code == 0
+    assert "HOST_DOWN" in said.out
+    assert f"closed    by somebody else, {key('settler').address} · tx 0x" in said.out
+    report = after("status", "1", "--json").data["ended"]["report"]
+    assert f"report    epoch {report['epoch']}, signers {report['signers']}/4 · tx {report['tx']}" in said.out
+
+
+def test_status__nothing_ended_while_it_runs(renter: Call, market: Market) -> None:
+    market.offer(0)
+    assert renter("rent", "--gpu", "4090", "--hours", "1", "--yes").code == 0
+    assert renter("status", "1", "--json").data["ended"] is None
+    assert "closed    by" not in renter("status", "1").out
+    market.mine(900)
+    assert renter("close", "1", "--yes").code == 0
+    data = renter("status", "1", "--json").data["ended"]
+    assert (data["by"], data["report"]) == (market.hearth.address, None)
+    assert "closed    by its renter" in renter("status", "1").out
+
+
+def test_receipt__json_carries_the_proofs(after: Call) -> None:
+    data = after("receipt", "1", "--format", "json").data
+    epochs = {line["epoch"] for line in data["lines"] if line["epoch"]}
+    assert {proof["epoch"] for proof in data["proofs"]} == epochs
+    assert data["proofs_missing"] == []
+    for proof in data["proofs"]:
+        assert len(proof["header"]) == len(proof["leaf"]) == len(proof["root"]) == 66
+        assert proof["node"] == 0
+
+
+def test_receipt__from_to_and_all_leases(after: Call) -> None:
+    whole = after("receipt", "1", "--json").data
+    middle = whole["lines"][2]["at"]
+    early = after("receipt", "1", "--to", middle, "--json").data
+    late = after("receipt", "1", "--from", middle, "--json").data
+    assert early["lines"] + late["lines"] == whole["lines"]
+    assert late["carried_wei"] == early["held_wei"]
+    assert int(late["carried_wei"]) > 0
+    assert "carried $" in after("receipt", "1", "--from", middle).out
+    assert [one["lease"] for one in after("receipt", "--json").data["receipts"]] == [1]
+    assert after("receipt", "--to", "2001-01-01", "--json").data["receipts"] == []
+    assert "no lease moved money" in after("receipt", "--to", "2001-01-01").out
+    rows = list(csv.DictReader(io.StringIO(after("receipt", "--format", "csv", "--from", "2001-01-01").out)))
+    assert {row["lease"] for row in rows} == {"1"}
+    assert len(rows) == len(whole["lines"])
+    page = after("receipt", "--html").out
+    assert page.count("<h1>Receipt of lease") == 1
+
+
+@pytest.mark.parametrize("more", [("--from", "x"), ("--from", "2030-01-01", "--to", "2029-01-01"), ("--to", "1 year")])
+def test_receipt__times_that_are_none(after: Call, more: tuple[str, ...]) -> None:
+    said = after("receipt", "1", *more)
+    assert said.code == 2
+    assert "error[H1005]" in said.err
+
+
+@pytest.mark.parametrize("by", ["day", "node", "lease"])
+def test_earnings__by(after: Call, ended: Market, by: str) -> None:
+    data = after("earnings", "--provider", "0", "--by", by, "--json").data
+    receipt = ended.hearth.receipt(1)
+    assert sum(int(row["credits_wei"]) + int(row["bounty_wei"]) for row in data["rows"]) == receipt.paid_wei
+    assert sum(row["gpu_s"] for row in data["rows"]) * RATE == receipt.paid_wei
+    assert all(row["provider"] == 0 and by in row for row in data["rows"])
+    text = after("earnings", "--provider", "0", "--by", by).out
+    assert "GPU-hours" in text
+    assert "before the network's fee" in text
+    lines = after("earnings", "--provider", "0", "--by", by, "--csv").out.splitlines()
+    assert lines[0] == f"provider,{by},attested_s,gpu_s,credits_wei,bounty_wei"
+    assert len(lines) == 1 + len(data["rows"])
+
+
+def test_earnings__since(after: Call) -> None:
+    assert after("earnings", "--provider", "0", "--since", "2001-01-01", "--json").data["by"] == "day"
+    assert "nothing was settled" in after("earnings", "--provider", "0", "--since", "1s").out
+    assert after("earnings", "--provider", "0", "--since", "yesterday").code == 2
+    assert after("earnings", "--address", "0x" + "11" * 20, "--by", "day").code == 2
+
+
+def test_offers__uptime_of_the_chains_counters(after: Call, ended: Market) -> None:
+    place = ended.folder
+    ended.offer(1, 3 * RATE, name="one")
+    said = after("offers", "--offers", str(place))
+    assert "uptime 30 d" in said.out.splitlines()[0]
+    rows = {row["node"]: row for row in after("offers", "--offers", str(place), "--json").data["offers"]}
+    assert rows[1]["uptime_bps"] == 10_000
+    assert rows[1]["uptime_over_s"] > 0
+    assert "100.00 %" in said.out
+
+
+def test_offers__no_uptime_before_a_report(renter: Call, market: Market) -> None:
+    market.offer(0)
+    assert renter("offers", "--json").data["offers"][0]["uptime_bps"] is None
+    assert renter("offers").code == 0
+
+
+def test_init__says_what_to_fund_and_what_the_market_asks(
+    hearth: Call, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keepers.cli.hardware.uuids_here", lambda count=None: ("GPU-1", "GPU-2"))
+    monkeypatch.setattr("keepers.cli.hardware.class_here", lambda: "RTX-4090-24GB")
+    for node, rate in enumerate((RATE, 2 * RATE, 4 * RATE)):
+        market.offer(node, rate)
+    said = hearth("init", "provider", "--json", connect=lambda options: market.hearth)
+    assert said.code == 0
+    needed = market.hearth.reads.stake_for(0, 2) * 10**9
+    assert int(said.data["fund"]["token_wei"]) == needed
+    assert said.data["fund"]["address"] == said.data["operator"]["address"]
+    assert (said.data["market"]["gpus"], said.data["market"]["leased"], said.data["market"]["asks"]) == (6, 0, 3)
+    assert int(said.data["market"]["median_wei"]) == 2 * RATE
+    text = hearth("init", "provider", connect=lambda options: market.hearth).out
+    assert "fund      0x" in text
+    assert f"{needed / 10**18:,.4f} HRTH (2 x the stake of RTX-4090-24GB, a token at $" in text
+    assert "asks here: p25 0.360 · median 0.720 · p75 0.720 USD per GPU-hour; utilisation 0 % of 6 GPUs" in text
+    assert market.sent == []
+
+
+def test_init__without_a_chain_says_so(hearth: Call, home: Path) -> None:
+    def none(options: object) -> object:
+        raise HearthError("H2001", "no RPC endpoint can be used", exit_code=7)
+
+    said = hearth("init", "renter", connect=none)
+    assert said.code == 0
+    assert "how much is not known: no RPC endpoint can be used; later: hearth check renter" in said.out
+    document = hearth("init", "settler", "--json", connect=none)
+    assert json.loads(document.out)["data"]["fund"] is None
+
+
+def test_key_rotate__only_on_chain_with_a_yes(hearth: Call, market: Market, home: Path) -> None:
+    """The model's registry takes it; the config has no such node, and says so."""
+
+    def boss(*arguments: str) -> Said:
+        return hearth(*arguments, connect=lambda options: market.operator(0))
+
+    market.mine(2 * 3_600)
+    assert boss("key", "rotate", "0").code == 3
+    dry = boss("key", "rotate", "0", "--dry-run", "--json")
+    assert (dry.code, dry.data["old"]) == (0, market.town.node_keys[0].address)
+    assert not (home / ".local/share/hearth/keys").exists()
+    said = boss("key", "rotate", "0", "--yes", "--json")
+    assert said.code == 0
+    assert market.hearth.key_from_next(0) == said.data["new"]
+    assert said.data["config"] is None
+    used = boss("key", "rotate", "1", "--key", said.data["keystore"], "--yes")
+    assert used.code == 4  # another provider's node
+    mine = boss("key", "rotate", "0", "--key", said.data["keystore"], "--yes", "--json")
+    assert mine.data["from_epoch"] == said.data["from_epoch"]  # done before
+    assert boss("key", "rotate", "99", "--yes").code == 2
