@@ -1,10 +1,11 @@
-"""quorum, committee, read_leaf."""
+"""What a reader may rely on: the words of reports and prices, quorum, committee, read_leaf."""
 
 from __future__ import annotations
 
 import boa
 import pytest
 
+from tests.support.actors import OWNER
 from tests.support.suite import ZERO_ADDRESS, Suite, create_address
 from tests.support.uptime import ALL
 
@@ -97,3 +98,36 @@ def test_read_leaf_only_within_the_epoch(net: Suite) -> None:
     for t in (net.parameters.start(1) - 1, net.parameters.end(1) + 1, 0, 2**255):
         with boa.reverts("hub: time"):
             net.hub.read_leaf(1, header, 0, leaf, proof, t)
+
+
+def test_nothing_was_reported_yet(net: Suite) -> None:
+    assert (net.hub.last_epoch(), net.hub.newest_usable()) == (0, 0)
+    assert (net.hub.usable_at(1), net.hub.period_word(0)) == (0, 0)
+    with boa.reverts("hub: period open"):
+        net.hub.period_price(0)
+
+
+def test_what_a_report_leaves(net: Suite) -> None:
+    net.report({3: 0b1010})
+    assert net.hub.last_epoch() == 1
+    assert net.hub.ring_word(1) == net.uptime.word
+    assert net.hub.meta(1) & (2**32 - 1) == net.now
+    assert net.hub.counters() & (2**32 - 1) == net.uptime.header & (2**32 - 1) == 1
+    assert net.hub.price() >> 192 == net.parameters.price
+    at = net.hub.usable_at(1)
+    assert at > net.now and net.hub.newest_usable() == 0
+    net.at(at)
+    assert net.hub.newest_usable() == 1
+
+
+def test_a_closed_period_has_its_price(net: Suite) -> None:
+    net.report_until(net.parameters.epochs_per_period)
+    net.make_usable()
+    assert net.hub.period_price(0) == net.parameters.price
+    assert net.hub.period_word(0) >> 72 == net.parameters.price
+
+
+def test_owner_and_domain(net: Suite) -> None:
+    assert (net.hub.owner(), net.hub.pending_owner()) == (OWNER.address, ZERO_ADDRESS)
+    _, name, version, chain, contract, _, _ = net.hub.eip712Domain()
+    assert (name, version, chain, contract) == ("Hearth", "1", boa.env.evm.patch.chain_id, net.hub.address)

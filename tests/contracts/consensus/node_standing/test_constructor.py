@@ -19,3 +19,12 @@ def test_no_peer(net: Suite, missing: int) -> None:
     peers[missing] = ZERO_ADDRESS
     with boa.reverts("standing: no peer"):
         compiled("consensus/NodeStanding.vy").deploy(*peers, 1, 300, 24)
+
+
+@pytest.mark.parametrize(
+    ("calendar", "reason"),
+    [((0, 300, 24), "epochs: genesis"), ((1, 0, 24), "epochs: slot"), ((1, 300, 0), "epochs: period")],
+)
+def test_no_calendar(net: Suite, calendar: tuple[int, int, int], reason: str) -> None:
+    with boa.reverts(reason):
+        compiled("consensus/NodeStanding.vy").deploy(net.hub.address, net.registry.address, *calendar)

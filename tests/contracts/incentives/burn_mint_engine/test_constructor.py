@@ -20,21 +20,24 @@ FIELDS = PEERS | {
 @pytest.mark.parametrize(
     "change, why",
     [
-        *(({name: ZERO}, "zero peer") for name in PEERS),
-        ({"max_age": 0}, "age out of range"),
-        ({"max_age": M32 + 1}, "age out of range"),
-        ({"spread": 1_001}, "spread too wide"),
-        ({"cap": 10_001}, "cap over 100 %"),
-        ({"peg": 9_901}, "peg over the cap"),
-        ({"bounty": 101}, "bounty too high"),
-        ({"fee": 901}, "fee too high"),
-        ({"attesters": 3_001}, "attesters share too high"),
-        ({"builders_share": 2_001}, "builders' share too high"),
-        ({"builders": ZERO}, "builders is zero"),
+        *(({name: ZERO}, "engine: zero peer") for name in PEERS),
+        ({"max_age": 0}, "engine: age out of range"),
+        ({"max_age": M32 + 1}, "engine: age out of range"),
+        ({"spread": 1_001}, "engine: spread too wide"),
+        ({"cap": 10_001}, "engine: cap over 100 %"),
+        ({"peg": 9_901}, "engine: peg over the cap"),
+        ({"bounty": 101}, "engine: bounty too high"),
+        ({"fee": 901}, "engine: fee too high"),
+        ({"attesters": 3_001}, "engine: attesters share too high"),
+        ({"builders_share": 2_001}, "engine: builders' share too high"),
+        ({"builders": ZERO}, "engine: builders is zero"),
+        ({"genesis": 0}, "epochs: genesis"),
+        ({"slot": 0}, "epochs: slot"),
+        ({"periods": 0}, "epochs: period"),
     ],
 )
 def test_constructor_reverts(change, why):
-    with boa.reverts(f"engine: {why}"):
+    with boa.reverts(why):
         compiled("incentives/BurnMintEngine.vy").deploy(*(FIELDS | change).values(), sender=STRANGER.address)
 
 

@@ -50,7 +50,16 @@ def test_reverts_waits(change):
         deploy(**change)
 
 
-@pytest.mark.parametrize("change", [{"genesis": 0}, {"slot": 0}, {"slot": 3601}, {"periods": 0}, {"periods": 169}])
-def test_reverts_calendar(change):
-    with boa.reverts():
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        ({"genesis": 0}, "epochs: genesis"),
+        ({"slot": 0}, "epochs: slot"),
+        ({"slot": 3601}, "epochs: slot"),
+        ({"periods": 0}, "epochs: period"),
+        ({"periods": 169}, "epochs: period"),
+    ],
+)
+def test_reverts_calendar(change, why):
+    with boa.reverts(why):
         deploy(**change)

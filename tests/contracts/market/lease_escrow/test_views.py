@@ -71,3 +71,21 @@ def test_peers_and_lengths(world):
     assert (e.HUB(), e.REGISTRY(), e.POOL()) == (w.hub.address, w.registry.address, w.pool.address)
     assert (e.MARKET(), e.ENGINE()) == (w.market.address, w.engine.address)
     assert (e.BOUNTY(), e.CLAIM(), e.ABANDON(), e.VERSION()) == (q.escrow_bounty, q.claim, q.abandon, "1")
+
+
+def test_sheet_says_what_was_added(world):
+    w = world
+    i = w.sheet(notice=7200, min_seconds=3600)
+    assert w.escrow.sheet(i) != 0
+    assert w.escrow.sheet(i) != w.escrow.sheet(w.sheet(notice=3600, min_seconds=3600))
+    assert w.escrow.sheet(i + 2) == w.escrow.sheet(2**255) == 0
+
+
+def test_tally_of_nothing_is_0(world, lease):
+    w = world
+    assert w.escrow.tally(1, w.period) == 0
+    w.report()
+    w.anchor(lease)
+    w.settle(lease, FIRST)
+    assert w.escrow.tally(1, w.period) >> 128 == PER_SECOND * (3600 - OFFSET)
+    assert w.escrow.tally(2, w.period) == w.escrow.tally(1, w.period + 1) == 0

@@ -113,7 +113,7 @@ def test_lapsed_lease_is_stopped_first(world):
     assert w.terms(old)["reason"] == 2
     assert w.reserved() == GPUS
     ask = w.ask(salt=11)
-    take(w, ask, lapsed=[old])  # a stopped one is passed over
+    take(w, ask, lapsed=[old, old])  # a stopped one is passed over
     with boa.reverts("escrow: may not stop it now"):
         take(w, w.ask(salt=12), lapsed=[running])
     assert w.terms(id)["reason"] == 0
@@ -292,10 +292,10 @@ def test_reverts_relayer_who_changes_the_take(world):
         take(w, ask, w.take_of(ask, prepaid=DAY), sender=RELAYER, take_sig=sig)
 
 
-@pytest.mark.parametrize("flags, why", [(1, "paused"), (2, "clamped"), (3, "paused")])
+@pytest.mark.parametrize("flags, why", [(1, "market: paused"), (2, "market: clamped"), (3, "market: paused")])
 def test_reverts_by_the_price_word(world, flags, why):
     world.price(flags=flags)
-    with boa.reverts(f"market: {why}"):
+    with boa.reverts(why):
         take(world)
 
 
