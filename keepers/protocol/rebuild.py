@@ -18,7 +18,7 @@ from keepers.protocol.uptime_tree import UptimeTree
 
 @dataclass(frozen=True, slots=True)
 class EpochLog:
-    """One epoch as the chain logged it. `parts`: (bytes, root after them); none for a void epoch."""
+    """One epoch as the chain logged it. `parts`: (bytes, root after them); a void epoch has none, and no root (b"")."""
 
     header: int
     root: bytes
@@ -84,7 +84,7 @@ def advance(tree: UptimeTree, log: EpochLog) -> Fault | None:
 def _void(tree: UptimeTree, log: EpochLog, header: Header) -> Fault | None:
     if tree.header.voided().pack() != log.header:
         return Fault(header.epoch, f"its void header does not follow that of epoch {tree.header.epoch}")
-    if tree.root != log.root:
+    if log.root not in (b"", tree.root):
         return Fault(header.epoch, "a void epoch keeps the root, and this one is another")
     tree.void(header.epoch)
     return None
