@@ -30,10 +30,8 @@ def test_command__rebuild_and_proof__words_and_exit_codes(
     assert (tmp_path / "roots.csv").read_text().splitlines()[1].endswith("true")
     assert "from the leaves of epoch 40: 0 epochs" in say("rebuild", "--from", "leaves").out
     said = say("proof", "1", "40")
-    assert (
-        said.code == 0 and "every root up to it is right" in said.out
+    assert said.code == 0 and "every root up to it is right" in said.out
     assert said.out.count("sibling") == chain.tree.depth
-    )
     chain.report(spoil="root")
     chain.report()
     said = say("rebuild", "-v")
