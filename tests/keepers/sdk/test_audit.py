@@ -49,6 +49,9 @@ class Chain(Hub):
         found = super().events(first, last, contract, names)
         return [e for e in found if (e.name, e.block_number) not in self.hide]
 
+    def final(self) -> BlockRef:
+        return self.head()
+
     def read(self, call: Call, at: BlockRef) -> Any:
         if call.function == "last_epoch":
             return self.tree.header.epoch if self.standing is None else self.standing
