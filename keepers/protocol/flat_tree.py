@@ -7,7 +7,7 @@ their hashes, so a copy costs 8 bytes a node. Source: docs/protocol.md §7, "Tre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sha3 import keccak_256
 
@@ -40,7 +40,7 @@ class FlatTree:
         """The tree of `count` nodes over leaf words by index; words beyond the sequence are empty."""
         tree = cls(depth_of(count))
         full = [i for i, word in enumerate(words) if word]
-        tree.update(full, leaf_hashes(full, [words[i] for i in full]))
+        tree.update(dict(zip(full, leaf_hashes(full, [words[i] for i in full]), strict=True)))
         return tree
 
     @property
@@ -53,18 +53,18 @@ class FlatTree:
         row = self._rows[level]
         return row[position] if position < len(row) else ZERO[level]
 
-    def update(self, indices: Sequence[int], hashes: Sequence[bytes]) -> bytes:
+    def update(self, leaves: Mapping[int, bytes]) -> bytes:
         """Puts leaf hashes, each inner node hashed once; returns the new root. Raises ValueError out of range."""
-        if not indices:
+        if not leaves:
             return self.root
-        highest = max(indices)
-        if min(indices) < 0 or highest >> self.depth:
-            raise ValueError(f"an index of {min(indices)} … {highest} does not fit a tree of depth {self.depth}")
+        highest = max(leaves)
+        if min(leaves) < 0 or highest >> self.depth:
+            raise ValueError(f"an index of {min(leaves)} … {highest} does not fit a tree of depth {self.depth}")
         rows, hashed = self._rows, keccak_256
         row = self._reach(0, highest)
-        for index, value in zip(indices, hashes, strict=True):
+        for index, value in leaves.items():
             row[index] = value
-        touched = {index >> 1 for index in indices}
+        touched = {index >> 1 for index in leaves}
         for d in range(1, self.depth + 1):
             highest >>= 1
             above = self._reach(d, highest)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from keepers.protocol.counters import Header, RecordRefused
 from keepers.protocol.leaf_words import first_refused, record_words
@@ -69,6 +70,8 @@ def advance(tree: UptimeTree, log: EpochLog) -> Fault | None:
         groups = list(_groups(log.parts))
     except _Malformed as error:
         return Fault(header.epoch, str(error), part=error.part)
+    if any(group.words != sorted(group.words) for group in groups):
+        return _refused(tree, header, groups)
     try:
         applied = tree.apply_groups(header, [group.words for group in groups])
     except RecordRefused:
@@ -117,17 +120,22 @@ def _words(data: bytes) -> list[int]:
 
 
 def _refused(tree: UptimeTree, header: Header, groups: Sequence[_Group]) -> Fault:
+    """The first record that is not allowed, or that does not ascend in its group (a refutation opens a group so)."""
     records = [word for group in groups for word in group.words]
-    found = first_refused(tree.words, records, header.ordinal, header.count)
-    if found is None:
-        return Fault(header.epoch, "one of its records is not allowed")
+    found = first_refused(tree.words, records, header.ordinal, header.count) or (len(records), "")
+    at = 0
+    for group in groups:
+        for place, (one, other) in enumerate(pairwise(group.words), at + 1):
+            if other >> 16 < one >> 16 and place < found[0]:
+                found = place, f"record {place} of node {other >> 16} stands after that of node {one >> 16}"
+        at += len(group.words)
     place, why = found
     at = 0
     for group in groups:
         if place < at + len(group.words):
             return Fault(header.epoch, why, group.part, group.number, place, place, records[place] >> 16)
         at += len(group.words)
-    raise AssertionError("a record stands in a group")
+    return Fault(header.epoch, "one of its records is not allowed")
 
 
 def _roots(epoch: int, groups: Sequence[_Group], running: Sequence[bytes], log: EpochLog, root: bytes) -> Fault | None:

@@ -153,7 +153,8 @@ class UptimeTree:
             self._words[index] = word
         running, at = [], 0
         for size in sizes:
-            running.append(self._tree.update(indices[at : at + size], hashes[at : at + size]))
+            part = zip(indices[at : at + size], hashes[at : at + size], strict=True)
+            running.append(self._tree.update(dict(part)))
             at += size
         return tuple(running)
 
@@ -164,7 +165,7 @@ class UptimeTree:
             raise ValueError("there is no report to take back")
         self._undo = None
         hashes = [leaf_hashes((i,), (w,))[0] if w else bytes(32) for i, w in zip(undo.indices, undo.words, strict=True)]
-        self._tree.update(undo.indices, hashes)
+        self._tree.update(dict(zip(undo.indices, hashes, strict=True)))
         for index, word in zip(undo.indices, undo.words, strict=True):
             self._words[index] = word
         self._tree.shrink(depth_of(undo.header.count))

@@ -25,13 +25,13 @@ def test_roots_and_proofs_are_those_of_the_sparse_tree(seed: int) -> None:
             assert flat.grow(depth) == sparse.grow(depth)
         width = min(1 << depth, 5_000)
         leaves = {rng.randrange(width): keccak_of(rng) for _ in range(rng.randrange(1, 40))}
-        assert flat.update(list(leaves), list(leaves.values())) == sparse.update(leaves)
+        assert flat.update(leaves) == sparse.update(leaves)
         for index in (0, (1 << depth) - 1, *leaves):
             assert flat.proof(index) == sparse.proof(index)
         assert multiproof(flat, sorted(leaves)) == multiproof(sparse, sorted(leaves))
     copy = flat.copy()
     before = flat.root
-    copy.update([0], [keccak_of(rng)])
+    copy.update({0: keccak_of(rng)})
     assert flat.root == before != copy.root
 
 
@@ -42,15 +42,15 @@ def keccak_of(rng: random.Random) -> bytes:
 def test_a_leaf_at_the_far_end_costs_no_more_than_its_rows() -> None:
     flat, sparse = FlatTree(24), SparseTree(24)
     assert flat.root == ZERO[24]
-    assert flat.update([70_000], [b"\x01" * 32]) == sparse.set(70_000, b"\x01" * 32)
+    assert flat.update({70_000: b"\x01" * 32}) == sparse.set(70_000, b"\x01" * 32)
     assert flat.proof(2**24 - 1) == sparse.proof(2**24 - 1)
 
 
 @pytest.mark.parametrize(
     ("call", "why"),
     [
-        (lambda t: t.update([8], [ZERO32]), "does not fit"),
-        (lambda t: t.update([-1], [ZERO32]), "does not fit"),
+        (lambda t: t.update({8: ZERO32}), "does not fit"),
+        (lambda t: t.update({-1: ZERO32}), "does not fit"),
         (lambda t: t.proof(8), "does not fit"),
         (lambda t: t.grow(2), "does not shrink"),
         (lambda t: t.grow(25), "must be 0 … 24"),
@@ -66,12 +66,12 @@ def test_out_of_range_is_refused(call, why: str) -> None:
 
 def test_shrink_undoes_grow_and_nothing_else() -> None:
     tree = FlatTree(2)
-    tree.update([0, 3], [b"\x01" * 32, b"\x02" * 32])
+    tree.update({0: b"\x01" * 32, 3: b"\x02" * 32})
     before = tree.root
     tree.grow(6)
     assert tree.shrink(2) == before
     tree.grow(6)
-    tree.update([40], [b"\x03" * 32])
+    tree.update({40: b"\x03" * 32})
     with pytest.raises(ValueError, match="leaves beyond depth 5"):
         tree.shrink(2)
 
