@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import ours, peers
+from bench import ours, peers, rebuild
 from bench.chain import Chain
 from tools.compile import build as compiled
 
@@ -137,10 +137,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.rows", description=__doc__.splitlines()[0])
     parser.add_argument("--no-peers", action="store_true", help="only our own contracts")
     parser.add_argument("--no-replay", action="store_true", help="leave out the replay of a day")
+    parser.add_argument("--no-rebuild", action="store_true", help="leave out the rebuilding of a month")
     options = parser.parse_args()
     harness = None if options.no_peers else peers.find()
     rows = gas_rows(peers.measure(harness) if harness else alone())
     rows.append(size_row())
+    if not options.no_rebuild:
+        rows += rebuild.rows()
     data = data_folder()
     if data and not options.no_replay:
         rows.append(replay_row(data))

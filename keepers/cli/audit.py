@@ -78,7 +78,7 @@ def rebuilt_text(found: Rebuilt, network: str, verbose: bool) -> str:
         lines.insert(1, f" cancelled {_count(found.cancelled, 'epoch')} that were reported and taken back")
     if found.fault is not None:
         lines += [f" WRONG     epoch {found.fault.epoch}: {found.fault.why}"]
-    if verbose:
+    if verbose and rows:
         words = {True: "right", False: "WRONG", None: "rests on a wrong one"}
         table = [
             [str(r.epoch), "void" if r.void else str(r.records), str(r.count), words[r.right], "0x" + r.root.hex()]
