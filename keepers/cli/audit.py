@@ -172,9 +172,8 @@ def proof(options: Options, node: int, epoch: int, start: Path | None) -> None:
         state = "no record was ever written: up since its first epoch"
         if made.leaf:
             state = (
-                f"last record in the epoch with ordinal {leaf.last}: {leaf.down} slots down, {leaf.fault} of them its"
-                f" fault, {leaf.unproven} epochs unproven, {leaf.missed} challenges missed"
-                + (", dark since" if leaf.dark else "")
+                f"last record at ordinal {leaf.last}: {leaf.down} slots down, {leaf.fault} its fault,"
+                f" {leaf.unproven} unproven, {leaf.missed} missed{', dark since' if leaf.dark else ''}"
             )
         lines = [
             f" node      {node} after epoch {epoch} of {hearth.deployment.network}; every root up to it is right",

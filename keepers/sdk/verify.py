@@ -31,7 +31,7 @@ from keepers.protocol.rebuild import Fault
 from keepers.protocol.seconds import EpochView, Span, Why, attested, mark_paid, spans
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.sdk.audit import Audit
-from keepers.sdk.reads import Reads, parameter
+from keepers.sdk.reads import parameter
 
 MAX_RECEIPT = 4 << 20  # bytes of a receipt that is read
 ESCROW = "LeaseEscrow"
@@ -129,7 +129,6 @@ class Verify:
 
     def __init__(self, audit: Audit) -> None:
         self.audit, self.reader, self.deployment = audit, audit.reader, audit.deployment
-        self.reads = Reads(audit.reader, audit.deployment)
         self.calendar = audit.deployment.clock()
 
     def lease(self, ref: str | int, start: Path | None = None) -> Verified:
@@ -138,9 +137,9 @@ class Verify:
         Raises H5001 for no such lease, and what `Audit.rebuild` raises.
         """
         at = self.reader.head()
-        number, lease = self.reads.lease_id(ref)
-        first = self.deployment.first_block
-        events = [e for e in pages(self.reader, first, at.number, ESCROW) if e.args.get("id") == lease]
+        number, opened = self._opened(str(ref), at)
+        lease = int(opened["id"])
+        events = self._events(lease, opened.block_number, at)
         words = self.reader.read_many([Call(ESCROW, "terms", (lease,)), Call(ESCROW, "money", (lease,))], at)
         terms, money = Terms.unpack(words[0]), Money.unpack(words[1])
         stop = effective_stop(terms, money)
@@ -180,12 +179,9 @@ class Verify:
             )
         data = document["data"]
         verified = self.lease(str(data["id"]), start)
-        mine = self.reads.receipt(str(data["id"]))
+        opened = self._opened(str(data["id"]), verified.at)[1]
         claimed = [_line(line) for line in data["lines"]]
-        known = [
-            (line.block, line.tx, line.seconds, line.deposited_wei, line.paid_wei, line.bounty_wei, line.returned_wei)
-            for line in mine.lines
-        ]
+        known = [_moved(event) for event in self._events(verified.lease_id, opened.block_number, verified.at)]
         missing = [line for line in claimed if line not in known]
         totals = tuple(int(data[name]) for name in ("deposited_wei", "paid_wei", "returned_wei", "held_wei"))
         sums = tuple(sum(line[i] for line in claimed) for i in (3, 4, 6))
@@ -209,6 +205,32 @@ class Verify:
 
     # ---- inside
 
+    def _opened(self, ref: str, at: BlockRef) -> tuple[int, Event]:
+        """(number, event) of a lease given by number or 0x… id. Raises H5001 where there is none."""
+        text, number = ref.strip().lower(), 0
+        try:
+            wanted = int(text, 16 if text.startswith("0x") else 10)
+        except ValueError:
+            raise HearthError(
+                "H5001",
+                f"{ref!r} is no lease",
+                why=("a lease is a number, or its id as 0x and hex digits",),
+                next=("hearth status",),
+                exit_code=2,
+            ) from None
+        for event in pages(self.reader, self.deployment.first_block, at.number, ESCROW, ("Opened",)):
+            number += 1
+            if wanted == (int(event["id"]) if text.startswith("0x") else number):
+                return number, event
+        raise HearthError(
+            "H5001", f"there is no lease {ref}", why=(f"{number} were ever opened",), next=("hearth status",)
+        )
+
+    def _events(self, lease: int, first: int, at: BlockRef) -> list[Event]:
+        """Everything that the escrow logged of a lease."""
+        found = pages(self.reader, first, at.number, ESCROW, _MONEY)
+        return [event for event in found if int(event["id"]) == lease]
+
     def _node(
         self, terms: Terms, stop: int, events: list[Event], at: BlockRef, start: Path | None
     ) -> tuple[_Node, int, Fault | None]:
@@ -228,9 +250,7 @@ class Verify:
         return node, len(found.rows), found.fault
 
     def _replay(self, events: list[Event], node: _Node) -> _Books:
-        opened = next((e for e in events if e.name == "Opened"), None)
-        if opened is None:
-            raise HearthError("H5001", "the lease never opened", next=("hearth status",))
+        opened = events[0]
         books = _Books(Terms.unpack(opened["terms"]), Money(opened["credits"], opened["backing"]), opened["credits"])
         for event in events:
             handler = _HANDLERS.get(event.name)
@@ -335,8 +355,7 @@ class Verify:
 
     def _agreed(self, events: list[Event]) -> int:
         """Seconds of the term as it was taken, before any notice."""
-        opened = next(e for e in events if e.name == "Opened")
-        return Terms.unpack(opened["terms"]).duration
+        return Terms.unpack(events[0]["terms"]).duration
 
 
 _HANDLERS = {
@@ -347,6 +366,22 @@ _HANDLERS = {
     "Stopped": Verify._stopped,
     "Finished": Verify._finished,
 }
+
+
+_MONEY = ("Opened", *_HANDLERS)
+
+
+def _moved(event: Event) -> tuple[Any, ...]:
+    """What a receipt says of an event: block, tx, seconds, then wei deposited, paid, bounty, returned."""
+    seconds = {"Settled": "seconds", "Stopped": "after"}.get(event.name)
+    figures = (
+        event[seconds] if seconds else 0,
+        event["credits"] if event.name in ("Opened", "ToppedUp") else 0,
+        event["credits"] if event.name == "Settled" else 0,
+        event["bounty"] if event.name == "Settled" else 0,
+        event["refund"] if event.name in ("Stopped", "Finished") else 0,
+    )
+    return (event.block_number, "0x" + event.tx_hash.hex(), *(int(figure) for figure in figures))
 
 
 def _read_receipt(path: Path) -> Mapping[str, Any]:
