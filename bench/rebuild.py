@@ -96,7 +96,7 @@ def rows() -> list[dict[str, Any]]:
         value, note = measure()
         out.append(
             {
-                "id": id_, "value": round(value, 3), "unit": "s", "goal": goal, "peer": "", "peer_value": None,
+                "id": id_, "value": round(value, 3), "unit": "s", "goal": goal, "peer": None, "peer_value": None,
                 "command": "python -m bench.rebuild", "note": f"{note}; processor time",
             }
         )  # fmt: skip
