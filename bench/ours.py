@@ -22,7 +22,6 @@ from eth_utils import to_checksum_address  # noqa: E402
 from keepers.protocol.counters import Header, Leaf  # noqa: E402
 from keepers.protocol.hashing import keccak  # noqa: E402
 from keepers.protocol.merge import Merged  # noqa: E402
-from keepers.protocol.merkle import SparseTree, leaf_hash  # noqa: E402
 from keepers.protocol.messages import (  # noqa: E402
     Ask,
     Domain,
@@ -33,7 +32,7 @@ from keepers.protocol.messages import (  # noqa: E402
 )
 from keepers.protocol.records import Record  # noqa: E402
 from keepers.protocol.report import build, pack_signatures  # noqa: E402
-from keepers.protocol.uptime_tree import Snapshot, UptimeTree  # noqa: E402
+from keepers.protocol.uptime_tree import UptimeTree  # noqa: E402
 from tools.compile import build as compiled  # noqa: E402
 
 WAD = 10**18
@@ -172,13 +171,13 @@ class Bench:
             raise SystemExit("bench: the registry's layout is another one than the bench believes")
         last = NOW_EPOCH - 1
         header = Header(last, 3, last - 4, 40, self.count)
-        depth = max(1, (self.count - 1).bit_length())
-        tree, leaves, hashes = SparseTree(depth), {}, {}
-        for i in range(self.count):
-            leaf = Leaf(down=3 + i % 5, fault=3, last=100 + i % 9, indeterminate=9, challenged=90)
-            leaves[i], hashes[i] = leaf, leaf_hash(i, leaf.pack())
-        tree.update(hashes)
-        self.tree = UptimeTree.at(Snapshot(header, leaves, tree))
+        self.tree = UptimeTree.of(
+            header,
+            [
+                Leaf(down=3 + i % 5, fault=3, last=100 + i % 9, indeterminate=9, challenged=90).pack()
+                for i in range(self.count)
+            ],
+        )
         self.headers: dict[int, int] = {}
         price = PRICE << 192 | PRICE << 128 | STAKE_PRICE << 64 | 0xDEAD << 8
         t = int(self.ch.now())

@@ -143,6 +143,7 @@ CODES = _table(
         "H6301", "a report on chain does not hold", "nothing that rests on it is signed or settled; see the runbook", 9
     ),
     Code("H6302", "an epoch or node cannot be read from the reports", "wait for its report, or use a newer epoch", 1),
+    Code("H6303", "a file of leaves is not the chain's", "take it from elsewhere, or rebuild from the first epoch", 9),
     Code("H6401", "the sign log is missing, but this seat has signed before", "signlog import --watermark EPOCH", 1),
     Code("H6402", "the sign log is older than what this seat has signed", "restore the newest one", 1),
     Code("H6403", "another process signs for this seat", "stop it", 1),

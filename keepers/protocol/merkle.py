@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import Protocol
 
 from keepers.protocol.hashing import ZERO32, keccak, word
 
@@ -117,7 +118,17 @@ class SparseTree:
         return other
 
 
-def multiproof(tree: SparseTree, indices: Iterable[int]) -> list[bytes]:
+class Nodes(Protocol):
+    """Any tree whose hashes can be asked for: `SparseTree`, or `flat_tree.FlatTree`."""
+
+    depth: int
+
+    def node(self, level: int, position: int) -> bytes:
+        """The hash at `position` of `level` (0 = leaves)."""
+        ...
+
+
+def multiproof(tree: Nodes, indices: Iterable[int]) -> list[bytes]:
     """Siblings that prove several leaves at once, in the order in which `LeaseEscrow.settle_many` uses them.
 
     Level by level from the leaves, left to right; a sibling that is itself computed is not sent, so no flags are
