@@ -309,5 +309,5 @@ def _false(epoch: int, why: str) -> HearthError:
         "H6301",
         f"the report of epoch {epoch} does not hold",
         why=(why,),
-        next=("nothing that rests on it is signed or settled; see docs/runbook.md",),
+        next=("nothing that rests on it is signed or settled; docs/audit.md says what was compared",),
     )

@@ -260,7 +260,7 @@ def _below_final(number: int, final: int) -> HearthError:
         "H2005",
         f"the chain took back block {number}, which lies at or below block {final} that was final",
         why=("money may have been decided on blocks that no longer exist",),
-        next=("stop, compare endpoints, and read docs/runbook.md before you start again",),
+        next=("stop, compare endpoints, and start again only when they agree",),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import rich_click as click
 
 from keepers.cli.options import Options, command
-from keepers.protocol.errors import CODES, HearthError
+from keepers.protocol.errors import CODES, Code, HearthError
 from keepers.protocol.leases import REASON_TEXT, Reason
+from keepers.protocol.reverts import GUARDS, RETRYABLE, REVERTS
 
 EXIT_CODES = {
     0: "done; an empty list is 0 too",
@@ -35,6 +36,14 @@ WHO_PAYS = {
 }
 
 
+def _refusal(code: str) -> Code | None:
+    """The contracts' own refusals have codes too: H2101 and on."""
+    for reason, row in REVERTS.items():
+        if row[0] == code:
+            return Code(code, f"{row[1]} ({reason})", row[2], 6 if reason in GUARDS else 1, reason in RETRYABLE)
+    return None
+
+
 @command()
 @click.argument("what")
 def explain(options: Options, what: str) -> None:
@@ -46,8 +55,8 @@ def explain(options: Options, what: str) -> None:
         )
         return
     name = text.upper().replace("-", "_")
-    if name in CODES:
-        row = CODES[name]
+    row = CODES.get(name) or _refusal(name)
+    if row is not None:
         lines = [f"{row.code}  {row.meaning}", f"  next   {row.remedy}"]
         lines.append(f"  exit   {row.exit_code}  {EXIT_CODES.get(row.exit_code, '')}")
         if row.retryable:

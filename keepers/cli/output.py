@@ -55,7 +55,7 @@ def document(
 
 
 def error_text(error: HearthError) -> str:
-    """`error[Hxxxx] …` with why, next and more, as docs/experience.md shows it."""
+    """`error[Hxxxx] …` with why, next and more lines."""
     lines = [f"error[{error.code}] {error.message}"]
     for label, texts in (("why", error.why), ("next", error.next)):
         for i, text in enumerate(texts):

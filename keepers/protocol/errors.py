@@ -14,7 +14,7 @@ from dataclasses import dataclass
 class HearthError(Exception):
     """An error with a stable code, what is wrong, why, and what to do. Carries no secret.
 
-    `retryable`: repeating the same call later may succeed. `exit_code` follows docs/experience.md.
+    `retryable`: repeating the same call later may succeed. `exit_code`: README.md, keepers/cli/output.py.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class HearthError(Exception):
         self.tx = tx
 
     def as_dict(self) -> dict[str, object]:
-        """The JSON form of docs/experience.md."""
+        """The JSON form that `--json` prints."""
         return {
             "code": self.code,
             "message": self.message,
@@ -140,11 +140,19 @@ CODES = _table(
     Code("H6104", "the body is too large or too much comes at once", "send less, later", 7, True),
     Code("H6201", "a proposal is not what this seat computes", "it was not signed; the reason is named", 1),
     Code(
-        "H6301", "a report on chain does not hold", "nothing that rests on it is signed or settled; see the runbook", 9
+        "H6301",
+        "a report on chain does not hold",
+        "nothing that rests on it is signed or settled; see docs/audit.md",
+        9,
     ),
     Code("H6302", "an epoch or node cannot be read from the reports", "wait for its report, or use a newer epoch", 1),
     Code("H6303", "a file of leaves is not the chain's", "take it from elsewhere, or rebuild from the first epoch", 9),
-    Code("H6401", "the sign log is missing, but this seat has signed before", "signlog import --watermark EPOCH", 1),
+    Code(
+        "H6401",
+        "the sign log is missing, but this seat has signed before",
+        "bring the earlier machine's database, or take a new key",
+        1,
+    ),
     Code("H6402", "the sign log is older than what this seat has signed", "restore the newest one", 1),
     Code("H6403", "another process signs for this seat", "stop it", 1),
     Code("H6404", "the sign log is retired", "use the one that replaced it", 1),

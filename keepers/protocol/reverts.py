@@ -708,7 +708,7 @@ DONE_ALREADY = frozenset(
         "registry: already retired",
     }
 )
-# Refusals of a guard: exit code 6 of docs/experience.md.
+# Refusals of a guard: exit code 6.
 GUARDS = frozenset(
     {
         "market: paused",

@@ -1,4 +1,4 @@
-"""Prometheus metrics by the names of docs/experience.md §5. One `Metrics` a process, on a registry of its own.
+"""Prometheus metrics by the names of docs/operators. One `Metrics` a process, on a registry of its own.
 
 Groups are made at first use, so that an agent does not export an attester's names. Money is in tokens or USD, times
 in seconds.

@@ -55,7 +55,7 @@ class Skip(Exception):
 
 
 class Fatal(Exception):
-    """The process must not go on; it exits with `exit_code` (experience.md §1) and is not restarted blindly."""
+    """The process must not go on; it exits with `exit_code` (`exit_code`) and is not restarted blindly."""
 
     def __init__(self, error: HearthError, exit_code: int = 1) -> None:
         super().__init__(str(error))

@@ -1,6 +1,6 @@
 """What the SDK hands out: frozen rows with units in their names, and the registry's words read apart.
 
-Suffixes as in docs/experience.md: `_wei` (1e-18), `_gwei`, `_s` seconds, `_bps`, `_at` unix seconds.
+Suffixes: `_wei` (1e-18), `_gwei`, `_s` seconds, `_bps`, `_at` unix seconds.
 """
 
 from __future__ import annotations
