@@ -56,10 +56,11 @@ def test_rows__every_figure_with_every_key(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(rows, "ROOT", tmp_path)
     monkeypatch.setattr(rows, "alone", lambda: OURS)
     monkeypatch.setattr(rows, "size_row", lambda: rows.row("size.max_runtime_bytes", 1, "bytes", 2))
+    monkeypatch.setattr(rows.rebuild, "rows", lambda: [rows.row("rebuild.month_10k_s", 1, "s", 5)])
     monkeypatch.setattr(sys, "argv", ["rows", "--no-peers", "--no-replay"])
     assert rows.main() == 0
     written = json.loads(out.read_text())
-    assert [r["id"] for r in written] == IDS
+    assert [r["id"] for r in written] == [*IDS[:-1], "rebuild.month_10k_s", IDS[-1]]
     assert all(list(r) == KEYS for r in written)
     assert written[0]["value"] == 50_000
     assert written[-1]["value"] is None
