@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from keepers.protocol.errors import CODES, HearthError
-from keepers.protocol.reverts import GUARDS, RETRYABLE, REVERTS
+from keepers.protocol.reverts import GUARDS, RETRYABLE, REVERTS, UNKNOWN
 
 _ERROR = bytes.fromhex("08c379a0")
 _PANIC = bytes.fromhex("4e487b71")
@@ -84,5 +84,5 @@ def explain(revert: Revert) -> tuple[str, str, str]:
     """(code, meaning, remedy) of a revert; H2900 where the reason is not one of ours."""
     if revert.kind == "reason" and revert.reason in REVERTS:
         return REVERTS[revert.reason]
-    row = CODES["H2900"]
+    row = CODES[UNKNOWN]
     return row.code, row.meaning, row.remedy

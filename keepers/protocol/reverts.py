@@ -7,8 +7,6 @@ table with the sources of the contracts.
 
 from __future__ import annotations
 
-from keepers.protocol.errors import HearthError
-
 UNKNOWN = "H2900"
 
 # revert string -> (code, what is wrong, what to do)
@@ -724,21 +722,3 @@ GUARDS = frozenset(
         "escrow: top-up under-backed",
     }
 )
-
-
-def from_revert(reason: str, tx: str | None = None) -> HearthError:
-    """The error for a revert string; H2900 with the string itself where the table does not know it."""
-    row = REVERTS.get(reason)
-    if row is None:
-        said = reason or "no reason given"
-        return HearthError(UNKNOWN, f"a contract refused the call: {said}", next="check the arguments", tx=tx)
-    code, meaning, remedy = row
-    return HearthError(
-        code,
-        meaning,
-        why=f"the contract says: {reason}",
-        next=remedy,
-        retryable=reason in RETRYABLE,
-        exit_code=6 if reason in GUARDS else 1,
-        tx=tx,
-    )

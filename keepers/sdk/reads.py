@@ -38,6 +38,17 @@ def parameter(deployment: Deployment, name: str) -> int:
         raise HearthError("H1004", f"the record of {deployment.network} lacks the parameter {name}") from None
 
 
+def no_lease(ref: str | int) -> HearthError:
+    """H5001 for what is neither a number nor an id."""
+    return HearthError(
+        "H5001",
+        f"{ref!r} is no lease",
+        why=("a lease is a number, or its id as 0x and hex digits",),
+        next=("hearth status",),
+        exit_code=2,
+    )
+
+
 class Reads:
     """Read-only questions. All answers are of the reader's head unless a block is given."""
 
@@ -184,13 +195,7 @@ class Reads:
             elif 0 < int(text) <= len(opened):
                 return int(text), int(opened[int(text) - 1]["id"])
         except ValueError:
-            raise HearthError(
-                "H5001",
-                f"{ref!r} is no lease",
-                why=("a lease is a number, or its id as 0x and hex digits",),
-                next=("hearth status",),
-                exit_code=2,
-            ) from None
+            raise no_lease(ref) from None
         raise HearthError(
             "H5001", f"there is no lease {ref}", why=(f"{len(opened)} were ever opened",), next=("hearth status",)
         )

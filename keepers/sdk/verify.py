@@ -31,7 +31,7 @@ from keepers.protocol.rebuild import Fault
 from keepers.protocol.seconds import EpochView, Span, Why, attested, mark_paid, spans
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.sdk.audit import Audit
-from keepers.sdk.reads import parameter
+from keepers.sdk.reads import no_lease, parameter
 
 MAX_RECEIPT = 4 << 20  # bytes of a receipt that is read
 ESCROW = "LeaseEscrow"
@@ -211,13 +211,7 @@ class Verify:
         try:
             wanted = int(text, 16 if text.startswith("0x") else 10)
         except ValueError:
-            raise HearthError(
-                "H5001",
-                f"{ref!r} is no lease",
-                why=("a lease is a number, or its id as 0x and hex digits",),
-                next=("hearth status",),
-                exit_code=2,
-            ) from None
+            raise no_lease(ref) from None
         for event in pages(self.reader, self.deployment.first_block, at.number, ESCROW, ("Opened",)):
             number += 1
             if wanted == (int(event["id"]) if text.startswith("0x") else number):

@@ -51,3 +51,10 @@ def net(bare: support.Suite) -> support.Suite:
     """With a committee of four from epoch 1 on."""
     bare.set_committee()
     return bare
+
+
+@pytest.fixture
+def opened(net: support.Suite) -> support.Suite:
+    """Entries are open."""
+    net.hub.open_entries(sender=OWNER.address)
+    return net

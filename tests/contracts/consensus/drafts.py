@@ -50,3 +50,8 @@ def draft(net: Suite, price: int | None = None, count: int | None = None, indet:
 def events(contract: Any, name: str) -> list[Any]:
     """Events of that name in the contract's last call."""
     return [event for event in contract.get_logs(strict=False) if type(event).__name__ == name]
+
+
+def paused(net: Suite) -> bool:
+    """Whether the price word says that entries are closed."""
+    return bool(net.hub.price() & 1)

@@ -204,3 +204,8 @@ def deploy(token: Any = None, parameters: Parameters | None = None, minter: str 
 def deployed() -> Trio:
     """One deployment for the whole session; tests roll back to it."""
     return deploy()
+
+
+def reserved(trio: Trio, i: int) -> int:
+    """GPUs of node i that are reserved."""
+    return int(trio.registry.node(i)) >> 168 & 65535

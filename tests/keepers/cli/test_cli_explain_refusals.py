@@ -6,7 +6,7 @@ import pytest
 
 from keepers.chain.reverts import Revert, Reverted
 from keepers.cli.explain import _refusal
-from keepers.protocol.reverts import GUARDS, REVERTS
+from keepers.protocol.reverts import GUARDS, REVERTS, UNKNOWN
 
 
 @pytest.mark.parametrize("reason", sorted(REVERTS))
@@ -14,9 +14,21 @@ def test_refusal__what_explain_says_is_what_happens(reason: str) -> None:
     error = Reverted(Revert("reason", reason))
     said = _refusal(error.code)
     assert said is not None and said.meaning and said.remedy
+    assert reason in error.message and error.why and error.next
     assert error.exit_code == (6 if reason in GUARDS else 1)
     assert error.retryable == REVERTS[reason][2].startswith("wait")
 
 
 def test_refusal__unknown_code__nothing() -> None:
     assert _refusal("H2999") is None
+
+
+def test_refusal__new_words__kept_and_not_retryable() -> None:
+    error = Reverted(Revert("reason", "escrow: something new"))
+    assert error.code == UNKNOWN and "something new" in error.message
+    assert error.exit_code == 1 and not error.retryable
+
+
+def test_refusal__waiting__retryable_and_a_bad_proof_not() -> None:
+    assert Reverted(Revert("reason", "hub: period open")).retryable
+    assert not Reverted(Revert("reason", "escrow: proof")).retryable

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from keepers.protocol.errors import CODES, HearthError
-from keepers.protocol.reverts import DONE_ALREADY, GUARDS, REVERTS, UNKNOWN, from_revert
+from keepers.protocol.reverts import DONE_ALREADY, GUARDS, RETRYABLE, REVERTS
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
 PREFIXES = "token|pool|registry|hub|standing|escrow|market|engine|epochs|merkle|quorum|price"
@@ -34,23 +34,8 @@ def test_codes_are_unique() -> None:
     assert not set(codes) & set(CODES)
 
 
-@pytest.mark.parametrize("reason", sorted(REVERTS))
-def test_every_refusal_says_what_is_wrong_and_what_to_do(reason: str) -> None:
-    error = from_revert(reason, tx="0x1")
-    assert error.message and error.next and error.why == (f"the contract says: {reason}",)
-    assert error.exit_code == (6 if reason in GUARDS else 1) and error.tx == "0x1"
-
-
-def test_an_unknown_refusal_keeps_its_words() -> None:
-    assert from_revert("escrow: something new").code == UNKNOWN
-    assert "something new" in from_revert("escrow: something new").message
-    assert "no reason" in from_revert("").message
-
-
-def test_waiting_is_called_retryable() -> None:
-    assert from_revert("hub: period open").retryable
-    assert not from_revert("escrow: proof").retryable
-    assert set(REVERTS) > DONE_ALREADY | GUARDS
+def test_lists_of_refusals_are_of_the_table() -> None:
+    assert set(REVERTS) > DONE_ALREADY | GUARDS | RETRYABLE
 
 
 @pytest.mark.parametrize("code", sorted(CODES))

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import boa
-import pytest
 
-from tests.contracts.consensus.drafts import events
+from tests.contracts.consensus.drafts import events, paused
 from tests.support.actors import GUARDIAN, OWNER, STRANGER
 from tests.support.constants import DAY
 from tests.support.suite import ZERO_ADDRESS, Suite
-
-
-@pytest.fixture
-def opened(net: Suite) -> Suite:
-    net.hub.open_entries(sender=OWNER.address)
-    return net
-
-
-def paused(net: Suite) -> bool:
-    return bool(net.hub.price() & 1)
 
 
 def test_pause_sets_the_flag_and_logs(opened: Suite) -> None:

@@ -3,21 +3,17 @@
 import boa
 import pytest
 
-from tests.contracts.market.support import DEPLOYER, HIGH, LOW, M96, events
+from tests.contracts.incentives.burn_mint_engine.formulas import fund
+from tests.contracts.market.support import HIGH, LOW, M96, events
 from tests.support.actors import OTHER_RENTER, RENTER
 from tests.support.constants import WAD
 
 CREDITS = 10 * WAD * LOW // 10**12 * 9_975 // 10_000
 
 
-def fund(w, amount=10 * WAD, who=RENTER):
-    w.token.transfer(who.address, amount, sender=DEPLOYER.address)
-    w.token.approve(w.engine.address, amount, sender=who.address)
-
-
 def test_default(world):
     w = world
-    fund(w)
+    fund(w, 10 * WAD, RENTER)
     c, k = w.purse()
     supply, out = w.token.totalSupply(), w.engine.outstanding(w.escrow.address)
     assert w.engine.buy(10 * WAD, CREDITS, sender=RENTER.address) == CREDITS == w.engine.quote(10 * WAD)
@@ -31,7 +27,7 @@ def test_default(world):
 
 def test_log(world):
     w = world
-    fund(w)
+    fund(w, 10 * WAD, RENTER)
     w.engine.buy(10 * WAD, 0, sender=RENTER.address)
     (log,) = events(w.engine, "Bought")
     assert (log.owner, log.lease, log.burned, log.credits, log.price) == (RENTER.address, 0, 10 * WAD, CREDITS, LOW)
@@ -46,7 +42,7 @@ def test_uses_the_lower_of_price_and_twap(world):
 def test_a_round_trip_costs_twice_the_spread(world):
     w = world
     w.price(twap=LOW)
-    fund(w, who=OTHER_RENTER)
+    fund(w, 10 * WAD, OTHER_RENTER)
     c = w.engine.buy(10 * WAD, 0, sender=OTHER_RENTER.address)
     back = w.engine.refund(c, 0, sender=OTHER_RENTER.address)
     assert back == c * 10**12 // LOW * 9_975 // 10_000 < 10 * WAD
@@ -54,7 +50,7 @@ def test_a_round_trip_costs_twice_the_spread(world):
 
 @pytest.mark.parametrize("flags, why", [(1, "engine: paused"), (2, "engine: clamped"), (3, "engine: paused")])
 def test_reverts_by_the_price_word(world, flags, why):
-    fund(world)
+    fund(world, 10 * WAD, RENTER)
     world.price(flags=flags)
     with boa.reverts(why):
         world.engine.buy(10 * WAD, 0, sender=RENTER.address)
@@ -62,7 +58,7 @@ def test_reverts_by_the_price_word(world, flags, why):
 
 def test_reverts_stale(world):
     w = world
-    fund(w)
+    fund(w, 10 * WAD, RENTER)
     w.after(7200)
     with boa.env.anchor():
         w.engine.buy(10 * WAD, 0, sender=RENTER.address)
@@ -73,7 +69,7 @@ def test_reverts_stale(world):
 
 @pytest.mark.parametrize("amount, least", [(0, 0), (10 * WAD, CREDITS + 1)])
 def test_reverts_too_few(world, amount, least):
-    fund(world)
+    fund(world, 10 * WAD, RENTER)
     with boa.reverts("engine: too few credits"):
         world.engine.buy(amount, least, sender=RENTER.address)
 

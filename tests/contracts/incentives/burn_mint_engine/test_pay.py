@@ -3,22 +3,18 @@
 import boa
 import pytest
 
-from tests.contracts.market.support import DEPLOYER, LOW, PER_SECOND, events
+from tests.contracts.incentives.burn_mint_engine.formulas import fund
+from tests.contracts.market.support import LOW, PER_SECOND, events
 from tests.support.actors import OTHER_RENTER, STRANGER
 from tests.support.constants import DAY, WAD
 
 AMOUNT = WAD // 10
 
 
-def fund(w, amount=AMOUNT, who=OTHER_RENTER):
-    w.token.transfer(who.address, amount, sender=DEPLOYER.address)
-    w.token.approve(w.engine.address, amount, sender=who.address)
-
-
 def test_default(world):
     w = world
     id = w.open()
-    fund(w)
+    fund(w, AMOUNT, OTHER_RENTER)
     c, k, *_ = w.money(id)
     supply = w.token.totalSupply()
     credits = w.engine.quote(AMOUNT)
@@ -40,7 +36,7 @@ def test_default(world):
 def test_burns_only_what_fits(world):
     w = world
     id = w.open(duration=3 * DAY, prepaid=3 * DAY - 11)
-    fund(w, 100 * WAD)
+    fund(w, 100 * WAD, OTHER_RENTER)
     room = 11 * PER_SECOND
     credits = w.engine.quote(100 * WAD)
     assert w.engine.pay(id, 100 * WAD, 0, sender=OTHER_RENTER.address) == room
@@ -54,7 +50,7 @@ def test_burns_only_what_fits(world):
 def test_works_while_paused_and_until_the_price_is_a_day_old(world, age):
     w = world
     id = w.open()
-    fund(w)
+    fund(w, AMOUNT, OTHER_RENTER)
     w.after(age)
     w.price(stamp=w.now - age, flags=1)
     assert w.engine.pay(id, AMOUNT, 0, sender=OTHER_RENTER.address) > 0

@@ -1,31 +1,10 @@
 """pay_builders: the builders' pot goes where the owner said."""
 
 import boa
-import pytest
 
-from tests.contracts.market.support import FIRST, events, number
-from tests.support.actors import BUILDERS, SETTLER, STRANGER
-
-R = 2 * 10**12
-
-
-@pytest.fixture
-def earned(world):
-    """Provider 1 and the settler have tallies of periods 0, 1 and 2; period 0's price is closed."""
-    w = world
-    id = w.open(prepaid=6 * 86_400)
-    w.report()
-    w.anchor(id)
-    for e in (FIRST + 10, FIRST + 36, FIRST + 62):
-        w.report_until(e)
-        w.settle(id, e, number(SETTLER))
-    assert w.period == 3
-    w.hub.set_period(0, R)
-    return w
-
-
-def periods(w, key=1):
-    return [p for p in range(5) if w.escrow.tally(key, p)]
+from tests.contracts.incentives.burn_mint_engine.formulas import R, periods
+from tests.contracts.market.support import events
+from tests.support.actors import BUILDERS, STRANGER
 
 
 def test_pay_builders_default(earned):

@@ -1,31 +1,18 @@
 """pay_into: burned straight into a lease of a granted ledger."""
 
 import boa
-import pytest
 
-from tests.contracts.market.support import DEPLOYER, events
-from tests.support.actors import OTHER_RENTER, RENTER, STRANGER
+from tests.contracts.incentives.burn_mint_engine.formulas import fund
+from tests.contracts.market.support import events
+from tests.support.actors import OTHER_RENTER, RENTER
 from tests.support.constants import WAD
-from tests.support.suite import compiled
 
 AMOUNT = WAD // 10
 
 
-def fund(w, amount=AMOUNT, who=OTHER_RENTER):
-    w.token.transfer(who.address, amount, sender=DEPLOYER.address)
-    w.token.approve(w.engine.address, amount, sender=who.address)
-
-
-@pytest.fixture
-def ledger(world):
-    hostile = compiled("mocks/HostileLedger.vy").deploy(sender=STRANGER.address)
-    world.engine.set_grant(hostile.address, 1, sender=DEPLOYER.address)
-    return hostile
-
-
 def test_pay_into_default(world, ledger):
     w = world
-    fund(w)
+    fund(w, AMOUNT, OTHER_RENTER)
     ledger.set_paid(5, AMOUNT - 1)
     assert w.engine.pay_into(ledger.address, 9, AMOUNT, 0, sender=OTHER_RENTER.address) == 5
     (log,) = events(w.engine, "BoughtInto")
@@ -36,7 +23,7 @@ def test_pay_into_default(world, ledger):
 
 def test_pay_into_reverts_where_the_ledger_asks_for_more(world, ledger):
     w = world
-    fund(w, 2 * AMOUNT)
+    fund(w, 2 * AMOUNT, OTHER_RENTER)
     ledger.set_paid(5, AMOUNT + 1)
     with boa.reverts("engine: ledger asks for more"):
         w.engine.pay_into(ledger.address, 9, AMOUNT, 0, sender=OTHER_RENTER.address)

@@ -3,44 +3,10 @@
 import boa
 import pytest
 
-from tests.contracts.market.support import FIRST, events, number
+from tests.contracts.incentives.burn_mint_engine.formulas import CAP, R, expected, periods, worth
+from tests.contracts.market.support import events, number
 from tests.support.actors import PAYOUT, SETTLER, STRANGER
 from tests.support.constants import WAD
-
-R = 2 * 10**12
-
-FEE, ATT, BLD, PEG, CAP = 400, 3_000, 2_000, 9_500, 9_900
-
-
-def worth(y, k, r=R, peg=PEG, cap=CAP):
-    return min(y * 10**12 // r * peg // 10_000, k * cap // 10_000)
-
-
-def expected(y, k, r=R, fee=FEE):
-    """fee, minted, attesters, builders of one provider's tally (docs/protocol.md, "redeem")."""
-    f = -(-y * fee // 10_000)
-    parts = [f * s // 10_000 for s in (ATT, BLD)]
-    ks = [k * a // y for a in parts]
-    return f, worth(y - f, k - sum(ks), r), *(worth(a, ka, r) for a, ka in zip(parts, ks, strict=True))
-
-
-@pytest.fixture
-def earned(world):
-    """Provider 1 and the settler have tallies of periods 0, 1 and 2; period 0's price is closed."""
-    w = world
-    id = w.open(prepaid=6 * 86_400)
-    w.report()
-    w.anchor(id)
-    for e in (FIRST + 10, FIRST + 36, FIRST + 62):
-        w.report_until(e)
-        w.settle(id, e, number(SETTLER))
-    assert w.period == 3
-    w.hub.set_period(0, R)
-    return w
-
-
-def periods(w, key=1):
-    return [p for p in range(5) if w.escrow.tally(key, p)]
 
 
 def test_default(earned):

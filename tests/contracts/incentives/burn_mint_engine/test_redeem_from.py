@@ -3,38 +3,16 @@
 import boa
 import pytest
 
+from tests.contracts.incentives.burn_mint_engine.formulas import R, expected
 from tests.contracts.market.support import DEPLOYER, events
-from tests.support.actors import RENTER, STRANGER
+from tests.support.actors import STRANGER
 from tests.support.constants import WAD
-from tests.support.suite import compiled
-
-R = 2 * 10**12
-
-FEE, ATT, BLD, PEG, CAP = 400, 3_000, 2_000, 9_500, 9_900
-
-
-def worth(y, k, r=R, peg=PEG, cap=CAP):
-    return min(y * 10**12 // r * peg // 10_000, k * cap // 10_000)
-
-
-def expected(y, k, r=R, fee=FEE):
-    """fee, minted, attesters, builders of one provider's tally (docs/protocol.md, "redeem")."""
-    f = -(-y * fee // 10_000)
-    parts = [f * s // 10_000 for s in (ATT, BLD)]
-    ks = [k * a // y for a in parts]
-    return f, worth(y - f, k - sum(ks), r), *(worth(a, ka, r) for a, ka in zip(parts, ks, strict=True))
 
 
 @pytest.fixture
-def ledger(world):
-    w = world
-    hostile = compiled("mocks/HostileLedger.vy").deploy(sender=STRANGER.address)
-    w.engine.set_grant(hostile.address, 1, sender=DEPLOYER.address)
-    w.token.transfer(RENTER.address, WAD, sender=DEPLOYER.address)
-    w.token.approve(w.engine.address, WAD, sender=RENTER.address)
-    w.engine.buy_into(hostile.address, WAD, 0, sender=RENTER.address)
-    w.hub.set_period(0, R)
-    return hostile
+def ledger(world, bought_into):
+    world.hub.set_period(0, R)
+    return bought_into
 
 
 def test_redeem_from_default(world, ledger):

@@ -14,12 +14,9 @@ from tests.contracts.network.harness import (
     STANDING,
     Trio,
     only,
+    reserved,
 )  # fmt: skip
 from tests.support.actors import OPERATOR, OWNER, STRANGER, Actor
-
-
-def reserved(trio: Trio, i: int) -> int:
-    return int(trio.registry.node(i)) >> 168 & 65535
 
 
 def test_release__frees_and_logs(trio: Trio) -> None:

@@ -16,12 +16,9 @@ from tests.contracts.network.harness import (
     STANDING,
     Trio,
     only,
+    reserved,
 )  # fmt: skip
 from tests.support.actors import OPERATOR, OWNER, PROVIDER, STRANGER, Actor
-
-
-def reserved(trio: Trio, i: int) -> int:
-    return int(trio.registry.node(i)) >> 168 & 65535
 
 
 def test_reserve__counts_and_gives_both_words(trio: Trio) -> None:
