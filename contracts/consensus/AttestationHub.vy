@@ -761,10 +761,7 @@ def _write_periods(e: uint256, open: uint256, clamped: bool, price: uint256) -> 
     for j: uint256 in range(2):
         if (open >> j) & 1 == 0:
             continue
-        if following <= j:
-            # the first periods have none before them
-            left ^= 1 << j
-            continue
+        # bit j is set only where j + 1 periods went before
         p: uint256 = following - 1 - j
         word: uint256 = self.periods[p]
         if word != 0 and (word >> 40) & M32 < e:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from keepers.protocol.errors import CODES, HearthError
-from keepers.protocol.reverts import DONE_ALREADY, GUARDS, RETRYABLE, REVERTS
+from keepers.protocol.reverts import GUARDS, RETRYABLE, REVERTS
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
 PREFIXES = "token|pool|registry|hub|standing|escrow|market|engine|epochs|merkle|quorum|price"
@@ -35,7 +35,7 @@ def test_codes_are_unique() -> None:
 
 
 def test_lists_of_refusals_are_of_the_table() -> None:
-    assert set(REVERTS) > DONE_ALREADY | GUARDS | RETRYABLE
+    assert set(REVERTS) > GUARDS | RETRYABLE
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
@@ -46,7 +46,7 @@ def test_every_code_is_explained(code: str) -> None:
 
 
 def test_an_error_as_json() -> None:
-    error = HearthError("H4203", "no offer matches", why="41 seen", next=["ask for less"], exit_code=5)
+    error = HearthError("H4203", "no offer matches", why="41 seen", next=["ask for less"])
     assert str(error) == "[H4203] no offer matches"
     assert error.as_dict() == {
         "code": "H4203",
