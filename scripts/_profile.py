@@ -86,7 +86,8 @@ class CalendarLengths(_Strict):
 class Lengths(_Strict):
     dispute_epochs: int = Field(ge=1)
     grace_epochs: int = Field(ge=1)
-    max_age_epochs: int = Field(ge=1)
+    # the hub counts a price's age over void epochs no further than 255
+    max_age_epochs: int = Field(ge=1, le=168)
     abandon_s: Seconds
     claim_s: Seconds
     answer_window_s: Seconds

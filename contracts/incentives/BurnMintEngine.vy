@@ -226,9 +226,14 @@ def set_hub(hub: address):
     """
     @notice Sets the hub that gives the price of the present period on; periods that ended before are asked of the old one.
             128 changes ever.
+    @param hub Counts epochs by this contract's calendar; its newest epoch is no void one, or it has none yet. Periods are as long
+           as here, which no call can tell.
     """
     ownable._check_owner()
-    assert hub != empty(address), "engine: hub is zero"
+    # a period whose hub cannot answer is never redeemed, for the next change leaves it with that hub
+    assert hub.is_contract, "engine: no hub there"
+    new: IAttestationHub = IAttestationHub(hub)
+    assert price_word._stamp(staticcall new.price()) == epochs._end(staticcall new.last_epoch()), "engine: hub of another calendar"
     period: uint256 = epochs._period(block.timestamp)
     core: uint256 = self.core
     old: uint256 = core >> 96
@@ -371,7 +376,7 @@ def redeem(key: uint256, periods: DynArray[uint256, 32]) -> uint256:
 @external
 def redeem_from(ledger: address, key: uint256, periods: DynArray[uint256, 32]) -> uint256:
     """
-    @notice `redeem` of a ledger that was granted once.
+    @notice `redeem` of a ledger that was granted once. A provider id is one of the ledger's own registry.
     """
     self._check_exit(ledger)
     return self._redeem(ILeaseEscrow(ledger), key, periods)
@@ -605,6 +610,15 @@ def _retire(ledger: ILeaseEscrow, amount: uint256):
 
 
 @internal
+@view
+def _registry_of(ledger: ILeaseEscrow) -> INodeRegistry:
+    """@notice Whose provider ids a ledger's tallies carry: a registry serves one escrow, so another ledger has another one."""
+    if ledger.address == ESCROW.address:
+        return REGISTRY
+    return INodeRegistry(staticcall ledger.REGISTRY())
+
+
+@internal
 def _refund(ledger: ILeaseEscrow, credits: uint256, least: uint256) -> uint256:
     """@notice Credits out of a purse of the ledger, tokens to the caller; all their backing is retired."""
     # a purse holds less; wider, the product with a price's one would carry
@@ -634,7 +648,7 @@ def _redeem(ledger: ILeaseEscrow, key: uint256, periods: DynArray[uint256, 32]) 
     config: uint256 = self.config
     to: address = empty(address)
     if key >> 24 == 0:
-        to = staticcall REGISTRY.payout(key)
+        to = staticcall self._registry_of(ledger).payout(key)
     else:
         to = convert(key, address)
     retired: uint256 = 0

@@ -13,6 +13,7 @@ tally: uint256
 debited: uint256
 paid: uint256[2]
 victim: address
+registry: address
 
 
 @external
@@ -33,6 +34,11 @@ def set_paid(credits: uint256, backing: uint256):
 @external
 def set_reenter(engine: address):
     self.victim = engine
+
+
+@external
+def set_registry(registry: address):
+    self.registry = registry
 
 
 @internal
@@ -56,6 +62,12 @@ def debit(owner: address, credits: uint256) -> uint256:
 def pay_in(id: uint256, credits: uint256, backing: uint256, by: address) -> (uint256, uint256):
     self._hook()
     return self.paid[0], self.paid[1]
+
+
+@external
+@view
+def REGISTRY() -> address:
+    return self.registry
 
 
 @external

@@ -66,6 +66,12 @@ def _at(e: uint256) -> uint256:
 
 @external
 @view
+def last_epoch() -> uint256:
+    return self.config & (2**32 - 1)
+
+
+@external
+@view
 def usable_at(e: uint256) -> uint256:
     return self._at(e)
 

@@ -208,9 +208,8 @@ def load_record(name: str | Path) -> Deployment:
                 raise HearthError("H1004", f"{path} is larger than {RECORD_LIMIT} bytes, so it is no record")
             return parse_record(path.read_text(encoding="utf-8"), str(path))
         except (OSError, RuntimeError, ValueError) as error:  # ValueError: no UTF-8, or what no path can hold
-            raise HearthError(
-                "H1004", f"no deployment record can be read at {path}", why=(str(error),), next=("hearth network list",)
-            ) from error
+            why = getattr(error, "strerror", None) or str(error)
+            raise HearthError("H1004", f"no deployment record can be read at {path}", why, "check that path") from error
     known = shipped()
     if text not in known:
         raise HearthError(

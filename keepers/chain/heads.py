@@ -49,7 +49,6 @@ class Heads:
         self._finality = finality
         self._head: BlockRef | None = None
         self._final: BlockRef | None = None
-        self.recent: dict[int, bytes] = {}
 
     def poll(self) -> BlockRef:
         """Ask for the newest block and remember it. Raises H2001 where no endpoint has one."""
@@ -62,9 +61,6 @@ class Heads:
             if again is None or again.hash == old.hash:
                 return old  # a lagging node answered
         self._head = new
-        self.recent[new.number] = new.hash
-        for number in [n for n in self.recent if n > new.number or n < new.number - 256]:
-            del self.recent[number]
         self._final = None
         return new
 
@@ -74,9 +70,10 @@ class Heads:
 
     def final(self) -> BlockRef:
         """The newest block that is final at the present head."""
-        if self._final is None:
-            self._final = self._find_final(self.head())
-        return self._final
+        known = self._final  # read once: `poll` may forget it on another thread at any time
+        if known is None:
+            known = self._final = self._find_final(self.head())
+        return known
 
     def _find_final(self, head: BlockRef) -> BlockRef:
         if self._finality.kind == "depth":

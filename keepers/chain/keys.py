@@ -200,7 +200,7 @@ def decrypt(content: Mapping[str, Any], password: str, where: str) -> bytes:
     except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NotImplementedError, TypeError,
             ValueError) as error:  # fmt: skip
         if str(error) == "MAC mismatch":
-            raise HearthError("H1102", f"the password does not open {where}", next=("hearth key test",)) from None
+            raise HearthError("H1102", f"the password does not open {where}") from None
         why = f"its key derivation or cipher cannot be used ({type(error).__name__})"
         raise HearthError("H1101", f"{where} is no keystore of version 3", why=why) from None
     address = LocalSigner(bytes(secret)).address

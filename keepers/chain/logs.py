@@ -174,6 +174,7 @@ class Follower:
                 raise HearthError("H2006", "an endpoint's logs and blocks disagree")
             self._add(blocks, raw)
             tip = _row(blocks[-1])
+            self._page = min(PAGE, 2 * self._page)  # it may have been a busy day, or a busy endpoint
         return tip
 
     def _near(self, tip: BlockRow, last: int) -> BlockRow:

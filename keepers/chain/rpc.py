@@ -21,7 +21,7 @@ from keepers.chain.heads import Finality, Heads
 from keepers.chain.pool import EndpointPool
 from keepers.chain.ports import BlockRef, Call, Event
 from keepers.chain.reverts import Reverted
-from keepers.chain.rpc_errors import Malformed, MaybeSent, RpcError
+from keepers.chain.rpc_errors import BadAnswer, Malformed, MaybeSent, RpcError
 from keepers.chain.rpc_values import RawLog, Receipt
 
 
@@ -149,6 +149,7 @@ class RpcReader:
         self.rpc = rpc
         self.codec = codec
         self.heads = Heads(rpc, finality)
+        self._span: int | None = None  # blocks that one question may cover, once an endpoint has refused more
 
     def head(self) -> BlockRef:
         return self.heads.head()
@@ -178,11 +179,27 @@ class RpcReader:
         else:
             addresses, topics = [self.codec.address(contract)], self.codec.topics(contract, names) if names else []
         out: list[Event] = []
-        for log in self.rpc.logs(addresses, first=first, last=last, topics=topics):
+        for log in self._logs(addresses, first, last, topics):
             event = decode_raw(self.codec, log)
             if event is not None and (not names or event.name in names):
                 out.append(event)
         return out
+
+    def _logs(self, addresses: Sequence[str], first: int, last: int, topics: Sequence[bytes]) -> list[RawLog]:
+        """All at once where the endpoint can bear it; most public ones refuse more than some thousand blocks."""
+        found: list[RawLog] = []
+        at = first
+        while at <= last:
+            to = last if self._span is None else min(last, at + self._span - 1)
+            try:
+                found += self.rpc.logs(addresses, first=at, last=to, topics=topics)
+            except (RpcError, BadAnswer):  # "too many results", a time-out: in as many words as there are providers
+                if to == at:
+                    raise
+                self._span = max(1, (to - at + 1) // 4)
+                continue
+            at = to + 1
+        return found
 
     def balance(self, address: str, at: BlockRef) -> int:
         return self.rpc.balance(address, at)

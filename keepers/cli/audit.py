@@ -120,7 +120,7 @@ def rebuild(options: Options, start: Path | None, to: int | None, write: Path | 
     )
     if found.fault is not None:
         raise wrong(found.fault)
-    options.note(f"next: hearth proof NODE {found.tree.header.epoch}")
+    options.note(f"next  hearth proof NODE {found.tree.header.epoch}")
 
 
 def _write_roots(path: Path, found: Rebuilt) -> None:

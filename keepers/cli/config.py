@@ -93,9 +93,13 @@ def default_target() -> Path:
 
 
 def _check_key(key: str) -> None:
+    from keepers.sdk.sections import SECTIONS
+
     if not re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", key):
         raise HearthError("H1005", f"{key!r} is no setting", next=("hearth config show",))
-    if key.split(".")[-1] in ("password", "secret", "private_key"):
+    if key in ("fees", *SECTIONS):
+        raise HearthError("H1005", f"{key!r} is a section of settings", next=(f"hearth config set {key}.NAME VALUE",))
+    if key.split(".")[-1] in ("password", "secret", "private_key", "database_url"):
         raise HearthError(
             "H1005",
             "a secret is never written into the config",

@@ -19,9 +19,7 @@ def identities_here(gpus: Sequence[int] | None = None) -> tuple[Identity, ...]:
     telemetry = sampler.sample()
     if telemetry.state == UNKNOWN:
         code, _, text = telemetry.cause.partition(" ")
-        raise HearthError(
-            code if code.startswith("H3") else "H3101", text or telemetry.cause, next=("hearth check agent",)
-        )
+        raise HearthError(code if code.startswith("H3") else "H3101", text or telemetry.cause)
     return sampler.identities()
 
 
@@ -29,7 +27,7 @@ def uuids_here(count: int | None = None) -> tuple[str, ...]:
     """UUIDs of the first `count` GPUs (all by default). Raises H3101 to H3108 with what is missing."""
     found = [identity.uuid for identity in identities_here()]
     if count is not None and count > len(found):
-        raise HearthError("H3101", f"{len(found)} GPUs answer, not {count}", next=("hearth check agent",))
+        raise HearthError("H3101", f"{len(found)} GPUs answer, not {count}")
     return tuple(found[: count or len(found)])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from keepers.cli.config import write_setting
+from keepers.cli.config import write_setting, write_settings
 from keepers.cli.keyfiles import make_password
 from keepers.cli.options import Options, command
 from keepers.protocol.errors import HearthError
@@ -25,6 +25,8 @@ def init(options: Options, role: str, payout: str | None) -> None:
     """Make keys for a role and write its section of the config. What is there already is kept; nothing is sent."""
     from keepers.sdk.connect import load_settings
 
+    if options.config and not Path(options.config).exists():
+        write_settings({}, options.config)
     settings = load_settings(options.flags()).settings
     folder = settings.home_path / "keys"
     lines: list[str] = []
@@ -52,7 +54,7 @@ def init(options: Options, role: str, payout: str | None) -> None:
         "note      the password beside its keystore protects backups, not this disk: move it where only you read it"
     )
     nexts = {
-        "renter": "fund the key with gas and tokens, then: hearth wallet show",
+        "renter": "fund the key with gas and tokens, then: hearth check renter",
         "provider": "fund the operator (gas, tokens), then: hearth check provider, hearth node register --price USD"
         + (f" --payout {payout}" if payout else ""),
         "attester": "hearth check attester; the owner seats the key; then: hearth up --service",

@@ -34,6 +34,10 @@ def _named(options: Options, name: str) -> Path:
     return key_folder(options) / f"{name}.json"
 
 
+def _taken(path: Path, remedy: str) -> HearthError:
+    return HearthError("H1005", f"{path} is already there and is never overwritten", next=(remedy,))
+
+
 @key.command()
 @click.argument("name", default="renter")
 @click.option("--file", "target", type=FILE, help="Keystore file; default: keys/NAME.json of the home.")
@@ -46,7 +50,7 @@ def new(options: Options, name: str, target: Path | None, password_file: Path | 
 
     path = target or _named(options, name)
     if path.exists():
-        raise HearthError("H1005", f"{path} is already there and is never overwritten", next=("choose another name",))
+        raise _taken(path, "hearth key new NAME")
     beside = path.with_suffix(".pass")
     password = read_secret(password_file) if password_file else make_password(beside)
     _, secret = new_signer()
@@ -77,7 +81,7 @@ def import_(
 
     Secrets are never read from the command line.
     """
-    from keepers.chain.keys import LocalSigner, open_keystore, write_keystore, write_private
+    from keepers.chain.keys import LocalSigner, open_keystore, read_keystore, write_keystore, write_private
     from keepers.chain.private_files import check_private, read_secret
 
     if sum(given is not None for given in (keystore, secret_file, backup)) != 1:
@@ -87,8 +91,9 @@ def import_(
         return
     target = _named(options, name)
     if target.exists():
-        raise HearthError("H1005", f"{target} is already there and is never overwritten", next=("choose another name",))
+        raise _taken(target, "hearth key import NAME, with another name")
     if keystore is not None:
+        read_keystore(keystore)  # before its password is asked for
         if password_file is None:
             raise HearthError("H1101", "the keystore needs its password", next=("--password-file FILE",))
         address = open_keystore(keystore, password_file=password_file).address
@@ -139,14 +144,16 @@ def list_(options: Options) -> None:
 
 
 @key.command()
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE, metavar="FILE|NAME")
 @click.option("--password-file", type=FILE, help="Default: the .pass file beside it, else a prompt.")
 @click.pass_obj
 def test(options: Options, file: Path, password_file: Path | None) -> None:
-    """Open a keystore and sign something worthless with it; exit 4 if that fails."""
+    """Open a keystore, or that of a name in `hearth key list`, and sign something worthless; exit 4 if that fails."""
     from keepers.chain.keys import open_keystore, read_keystore
     from keepers.wire.signatures import BadSignature, recover
 
+    if not file.exists() and (named := key_folder(options) / f"{file}.json").exists():
+        file = named
     read_keystore(file)  # before its password is asked for
     beside = file.with_suffix(".pass")
     where = password_file or (beside if beside.exists() else None)
@@ -217,8 +224,10 @@ def _text(password: Any) -> str | None:
 
 
 def _restore(options: Options, source: Path, password_file: Path | None) -> None:
+    from keepers.chain.private_files import check_private
     from keepers.sdk.backup import restore_backup
 
+    check_private(source)  # before its password is asked for
     folder = key_folder(options)
     password = ask_password(password_file, str(source))
     done = restore_backup(source, password, folder, make_password)

@@ -65,13 +65,6 @@ class Lazy(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS:
-            import difflib
-
-            near = difflib.get_close_matches(name, COMMANDS, n=2)
-            hint = f" Did you mean {' or '.join(near)}?" if near else " See `hearth --help`."
-            ctx.fail(f"No such command {name!r}.{hint}")
         ctx.meta["hearth.called"] = True
         return super().resolve_command(ctx, args)
 
@@ -184,7 +177,7 @@ def _explain(error: Any, obj: Options) -> int:
         import traceback
 
         traceback.print_exception(error)
-    click.echo(output.error_json(error) if obj.json else output.error_text(error), err=True)
+    click.echo(output.error_json(error) if obj.json else obj.repeatable(output.error_text(error)), err=True)
     return int(error.exit_code)
 
 

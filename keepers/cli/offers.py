@@ -59,7 +59,8 @@ class Seen:
         hidden = [f"{n} {reason}" for reason, n in self._left_out().items()]
         if hidden:
             lines.append("not shown: " + " · ".join(hidden))
-        lines.append(f"quote {self.name} · checked against block {self.quote.block}, can be filled now")
+        fill = ", can be filled now" if rows else ""
+        lines.append(f"quote {self.name} · checked against block {self.quote.block}{fill}")
         return "\n".join(lines)
 
     def data(self) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ class FilePath(click.Path):
 
 
 FILE = FilePath()
+_NEXT = re.compile(r"^( *(?:next)? {2,})hearth ", re.M)  # `next  hearth status 1`, and such lines below it
 SECONDS = click.FloatRange(0, 3_600, min_open=True)
 
 
@@ -74,11 +77,17 @@ class Options:
     def note(self, text: str) -> None:
         """Everything else: stderr, silent with -q and with --json."""
         if not self.quiet and not self.json:
-            click.echo(text, err=True)
+            click.echo(self.repeatable(text), err=True)
+
+    def repeatable(self, text: str) -> str:
+        """The text; its lines of what to try next with the flags that chose config and network, to work as printed."""
+        given = (("-c", self.config), ("-n", self.network), ("--manifest", self.manifest))
+        flags = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given if value)
+        return _NEXT.sub(lambda found: f"{found[1]}hearth{flags} ", text) if flags else text
 
     def emit(self, schema: str, data: Any, text: Callable[[], str], hearth: Hearth | None = None) -> None:
         """The JSON document with --json, else the text."""
-        self.say(self.document(schema, data, hearth) if self.json else text())
+        self.say(self.document(schema, data, hearth) if self.json else self.repeatable(text()))
 
     def document(self, schema: str, data: Any, hearth: Hearth | None = None) -> str:
         """The JSON document of a command: what, on which network, at which block."""
@@ -130,7 +139,7 @@ class Options:
         if not sys.stdin.isatty():
             raise HearthError(
                 "H5005",
-                f"{what} needs a yes, and there is no terminal to ask on",
+                f"{what}: this needs a yes, and there is no terminal to ask on",
                 next=("repeat with --yes",),
             )
         click.echo(f"{what}. Type {name} to go on: ", nl=False, err=True)
@@ -189,6 +198,19 @@ class Group(click.RichGroup):
         if self.default and not asks and not any(arg in self.commands for arg in args):
             args = [self.default, *args] if not args or args[0].startswith("-") else args
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant; a usage error names the nearest ones."""
+        name, known = args[0] if args else "", self.list_commands(ctx)
+        if name and not name.startswith("-") and name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, n=2)
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"See `{ctx.command_path} --help`."
+            ctx.fail(f"No such command {name!r}. {hint}")
+        return super().resolve_command(ctx, args)
 
 
 def command(name: str | None = None, **kwargs: Any) -> Callable[[Callable[..., Any]], Command]:

@@ -122,14 +122,15 @@ def topup(options: Options, lease: str, time_text: str, idempotency_key: str) ->
     seconds = units.hours(time_text)
     hearth = options.hearth()
     view = hearth.status(lease)
-    cost = seconds * view.terms.per_second
-    options.note(
-        f" plan  lease {view.ordinal}: at most {units.say_usd(cost)} more, runway now"
-        f" {units.say_duration(view.runway_s)}"
-    )
-    if options.planned({"lease": view.ordinal, "credits_wei": cost}, hearth):
-        return
-    options.confirm()
+    cost = hearth.topup_cost(lease, seconds, idempotency_key)
+    if cost:
+        options.note(
+            f" plan  lease {view.ordinal}: at most {units.say_usd(cost)} more, runway now"
+            f" {units.say_duration(view.runway_s)}"
+        )
+        if options.planned({"lease": view.ordinal, "credits_wei": cost}, hearth):
+            return
+        options.confirm()
     after = hearth.topup(lease, seconds, options.progress, idempotency_key)
     options.emit("lease", lease_data(after), lambda: lease_text(options, after), hearth)
     options.note(f"next  hearth status {after.ordinal}")

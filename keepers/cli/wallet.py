@@ -53,10 +53,12 @@ def buy(options: Options, usd: str, idempotency_key: str) -> None:
     """Burn tokens for USD of credits; the purse carries their backing."""
     amount = units.usd_wei(usd)
     hearth = options.hearth()
+    burn = hearth.price_of(amount)
     options.note(
-        f" plan  burn tokens for {units.say_usd(amount)} of credits · undo: hearth wallet refund, less the spread"
+        f" plan  burn {units.say_tokens(burn)} for {units.say_usd(amount)} of credits · undo: hearth wallet refund,"
+        " less the spread"
     )
-    if options.planned({"buy_wei": amount}, hearth):
+    if options.planned({"buy_wei": amount, "burn_wei": burn}, hearth):
         return
     options.confirm()
     found = hearth.buy(amount, options.progress, idempotency_key)
@@ -72,9 +74,8 @@ def refund(options: Options, usd: str, idempotency_key: str) -> None:
     """Turn credits back into tokens, less the spread; `all` by default. Always open."""
     amount = None if usd == "all" else units.usd_wei(usd)
     hearth = options.hearth()
-    options.note(
-        f" plan  turn {'all credits' if amount is None else units.say_usd(amount)} back into tokens, less the spread"
-    )
+    said = f"all {units.say_usd(hearth.wallet().credits_wei)}" if amount is None else units.say_usd(amount)
+    options.note(f" plan  turn {said} of credits back into tokens, less the spread")
     if options.planned({"refund_wei": amount}, hearth):
         return
     options.confirm()

@@ -1,4 +1,4 @@
-"""The demo's plot: a network of six processes, a renter, and a node that goes dark midway.
+"""The demo's plot: a network of eight processes, a renter, and a node that goes dark midway.
 
 Everybody is an ordinary `hearth up` with a settings file; the renter and the providers act through the SDK, as the
 command does. Time is the local profile's: a slot is a second, an epoch twelve. There are no time jumps.

@@ -29,6 +29,7 @@ from keepers.store.engine import Store
 log = logging.getLogger("hearth.outbox")
 Crash = Callable[[str], None]
 SOONER = (Answer.UNDERPRICED.value, Answer.FEE_LOW.value)
+ESTIMATE_WAIT = 30  # seconds after which an estimate that an endpoint refused is asked for again
 
 
 class SendRpc(Protocol):
@@ -100,7 +101,9 @@ class Broadcaster:
             except RpcError as error:
                 if classify(error.text) is Answer.FUNDS:
                     return self._note(row, "the key has too little gas money", "H2013", self._policy.funds_wait)
-                raise
+                if error.worth_retry:
+                    raise
+                return self._note(row, f"its gas cannot be estimated: {error.text[:200]}", error.code, ESTIMATE_WAIT)
         self._cp("broadcast.decided")
         used = self._rpc.nonce(self._signer.address)
 
@@ -216,11 +219,12 @@ class Broadcaster:
     def _replace(self, row: Row[Any], attempts: list[Row[Any]], head: BlockRef, purge: bool) -> bool:
         newest = attempts[-1]
         last = Fees(newest.max_fee, newest.priority_fee)
-        fees = self._policy.bump(last, head.base_fee, len(attempts) - 1)
+        # giving a nonce back takes one replacement more, whatever was used up before
+        fees = self._policy.bump(last, head.base_fee, 0 if purge else len(attempts) - 1)
         if fees is None:
             reason = "waits to be mined: " + (
                 "no replacement is left"
-                if len(attempts) > self._policy.max_bumps
+                if len(attempts) > self._policy.max_bumps and head.base_fee <= last.max_fee
                 else f"a higher fee would pass the cap of {self._policy.max_fee / 10**9:.3f} gwei"
             )
             self._note(row, reason, "H2012")

@@ -63,6 +63,8 @@ class Confirmer:
             for row in pending:
                 if row.nonce < used:
                     moved += self._look_for(row, final)
+                elif row.missing_since:  # a reorg freed the nonce: what was missing then says nothing later
+                    self._rows.update(row, missing_since=0)
         for row in self._rows.of_state(TxState.MINED):
             moved += self._watch(row, head, final)
         return moved
@@ -138,7 +140,7 @@ class Confirmer:
             attempt = next(a for a in self._rows.attempts(row) if bytes(a.hash) == receipt.tx_hash)
             self._mined(row, attempt, receipt)
             return 1
-        if receipt.block_number > final.number:
+        if receipt.block_number > final.number or not self._canonical(receipt):
             return 0
         attempt = next(a for a in self._rows.attempts(row) if bytes(a.hash) == receipt.tx_hash)
         if attempt.purpose == "purge":
@@ -152,6 +154,11 @@ class Confirmer:
         self._cp("confirm.ended")
         log.info("ended", extra={"key": row.key, "state": state, "reason": row.reason, "block": receipt.block_number})
         return 1
+
+    def _canonical(self, receipt: Receipt) -> bool:
+        """Whether the receipt's block is the chain's: an endpoint that is left on a fork still knows its receipts."""
+        block = self._rpc.block_by(receipt.block_number)
+        return block is not None and block.hash == receipt.block_hash
 
     def _undone(self, row: Row[Any]) -> int:
         """A reorg removed its block: back to pending, and the newest attempt is handed over again at once."""

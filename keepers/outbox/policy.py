@@ -38,8 +38,8 @@ class Policy:
 
     def bump(self, last: Fees, base_fee: int, bumps: int) -> Fees | None:
         """Fees of a replacement: both at least 11 % above the last, not below a fresh quote; None where that would
-        pass the cap or the number of replacements is used up."""
-        if bumps >= self.max_bumps:
+        pass the cap or the number of replacements is used up, unless the last one cannot be mined at this base fee."""
+        if bumps >= self.max_bumps and base_fee <= last.max_fee:
             return None
         fresh = quote(base_fee, self.tip)
         least_max, least_tip = raised(last.max_fee), raised(last.priority_fee)

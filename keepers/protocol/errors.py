@@ -204,7 +204,7 @@ CODES = _table(
     Code("H6108", "HTTP 408: the body did not arrive in time", "retrying is safe", 7, True),
     Code("H6110", "HTTP 401: the signature is none", "sign with the key of the seat", 4),
     Code("H6111", "HTTP 403: another generation of the committee is in force", "read the committee anew", 1, True),
-    Code("H6112", "HTTP 403: the epoch has not ended", "wait for its end; check the clock", 1, True),
+    Code("H6112", "HTTP 403: too early for this epoch or view", "wait for it; check the clock", 1, True),
     Code("H6113", "HTTP 403: signed by another than the seat", "sign with the key of the seat", 4),
     Code("H6114", "HTTP 400: the body is not the one that was signed", "send the body of the signature", 2),
     Code("H6115", "HTTP 403: the seat does not lead this view", "wait for its view; check the clock", 1, True),

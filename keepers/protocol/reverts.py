@@ -615,7 +615,11 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     "engine: credits out of range": ("H2812", "the amount of credits is zero or too large", "use another amount"),
     "engine: fee too high": ("H2813", "the call is refused: fee too high", "check the arguments of the call"),
     "engine: fee unchanged": ("H2833", "the fee and its shares are that already", "nothing is left to do"),
-    "engine: hub is zero": ("H2814", "the call is refused: hub is zero", "check the arguments of the call"),
+    "engine: hub of another calendar": (
+        "H2836",
+        "the hub counts other epochs than the engine, or its newest is void",
+        "name a hub of the same GENESIS and slot; after a void epoch wait for a report",
+    ),
     "engine: ledger asks for more": (
         "H2815",
         "the call is refused: ledger asks for more",
@@ -631,6 +635,7 @@ REVERTS: dict[str, tuple[str, str, str]] = {
         "the call is refused: ledger not granted",
         "check the arguments of the call",
     ),
+    "engine: no hub there": ("H2814", "no contract stands at that address", "name the address of a hub"),
     "engine: no ledger to grant": (
         "H2818",
         "the call is refused: no ledger to grant",

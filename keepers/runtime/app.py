@@ -197,6 +197,8 @@ class App:
             self._server.stop()
         for mailbox in self._mailboxes:
             mailbox.close()
+        for role in self.roles:
+            self._quietly(role.drain, f"drain {role.name}")
         deadline = time.monotonic() + DRAIN_S
         for thread in self._threads:
             thread.join(max(0.1, deadline - time.monotonic()))

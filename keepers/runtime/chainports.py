@@ -30,15 +30,28 @@ if TYPE_CHECKING:
 
 
 class FollowedReader(RpcReader):
-    """Serves events from the follower's tables once it has passed them, else from the chain."""
+    """Serves events from the follower's tables as far as it has come; only those above it are asked of the chain.
+
+    Head and final block are those to which the follower was brought last: while it reads on, or takes a fork back,
+    nobody is shown a block of which the tables do not know yet.
+    """
 
     follower: Follower | None = None
     followed: int = -1
+    shown: tuple[BlockRef, BlockRef] | None = None  # head, final
+
+    def head(self) -> BlockRef:
+        return super().head() if self.shown is None else self.shown[0]
+
+    def final(self) -> BlockRef:
+        return super().final() if self.shown is None else self.shown[1]
 
     def events(self, first: int, last: int, contract: str | None = None, names: Sequence[str] = ()) -> list[Event]:
-        if self.follower is not None and last <= self.followed:
-            return self.follower.events(first, last, contract, names)
-        return super().events(first, last, contract, names)
+        followed = self.followed
+        if self.follower is None or followed < first:
+            return super().events(first, last, contract, names)
+        events = self.follower.events(first, min(last, followed), contract, names)
+        return events if last <= followed else events + super().events(followed + 1, last, contract, names)
 
 
 class _Counted:
@@ -123,13 +136,14 @@ class ChainPorts:
     def poll(self) -> BlockRef:
         """Newest head, then logs up to it. A reorg below finality is Fatal."""
         head = self._reader.heads.poll()
+        final = self._reader.heads.final()
         try:
-            advance = self.follower.advance(head, self._reader.final())
+            advance = self.follower.advance(head, final)
         except HearthError as error:
             if error.code == "H2005":
                 raise Fatal(error) from error
             raise
-        self._reader.followed = advance.number
+        self._reader.followed, self._reader.shown = advance.number, (head, final)
         self._measure(advance)
         return head
 
@@ -157,7 +171,7 @@ class ChainPorts:
             return
         if advance.undone:
             metrics.chain.reorg_depth.labels(metrics.network).set(advance.undone)
-        for shown, count in self.pool.stats.errors.items():
+        for shown, count in list(self.pool.stats.errors.items()):
             metrics.chain.rpc_errors.labels(metrics.network, shown).inc(count - self._errors_seen.get(shown, 0))
             self._errors_seen[shown] = count
         now = self._clock.now()

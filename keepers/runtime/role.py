@@ -110,8 +110,11 @@ class Role(ABC, Generic[V, P]):
     def start(self) -> None:
         """Called after all roles are mounted and the handshake passed. Raises Fatal where it must not run."""
 
+    def drain(self) -> None:
+        """Called first when the process drains, beside the role's own threads: end what only waits."""
+
     def close(self) -> None:
-        """Called when the process drains: finish the answer in hand, release files and threads."""
+        """Called last when the process drains: finish the answer in hand, release files and threads."""
 
     @abstractmethod
     def timers(self) -> Sequence[Timer]:

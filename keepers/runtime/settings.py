@@ -39,9 +39,19 @@ from keepers.protocol.units import GWEI
 
 PREFIX = "HEARTH_"
 _OUTBOX = Policy()
-# Names of the environment that are no settings: they steer tests, people's terminals or the shell.
+# Names of the environment that are no settings: they steer tests, scripts or people's terminals.
 RESERVED = frozenset(
-    {"HEARTH_CRASH_AT", "HEARTH_CRASH_TRACE", "HEARTH_CRASH_TRIALS", "HEARTH_DATA", "HEARTH_TZ", "HEARTH_ANVIL"}
+    {
+        "HEARTH_ANVIL",
+        "HEARTH_BENCH_PEERS",
+        "HEARTH_CRASH_AT",
+        "HEARTH_CRASH_TRACE",
+        "HEARTH_CRASH_TRIALS",
+        "HEARTH_DATA",
+        "HEARTH_DEPLOY_PASSWORD_FILE",
+        "HEARTH_MODEL_SEQUENCES",
+        "HEARTH_TZ",
+    }
 )
 
 

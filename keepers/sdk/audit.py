@@ -97,6 +97,7 @@ class Audit:
         history = read_history(self.reader, first_block, at, after=began, start_block=block, progress=self.progress)
         if file is not None:
             self._check_start(tree, history, at)
+        cancelled = history.cancelled
         if to is not None:
             if not began <= to <= history.last:
                 raise _not_there(to, began, history.last)
@@ -105,7 +106,7 @@ class Audit:
             seen(tree)
         rows, fault = self._walk(tree, history, seen)
         compared = self._compare(rows, at, fault)
-        return Rebuilt(tuple(rows), tree, began, fault, compared, history.cancelled, at)
+        return Rebuilt(tuple(rows), tree, began, fault, compared, cancelled, at)
 
     def _walk(
         self, tree: UptimeTree, history: History, seen: Callable[[UptimeTree], object] | None

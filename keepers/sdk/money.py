@@ -32,6 +32,10 @@ class Money(Base):
         self.session.run(action, steps, progress, once=bool(key))
         return self.wallet()
 
+    def price_of(self, credits_wei: int) -> int:
+        """Tokens (wei) that buying so many credits burns now."""
+        return self._burn_for(credits_wei, self.reads.price(self.head()).low)
+
     def refund(self, credits_wei: int | None = None, progress: Progress | None = None, key: str = "") -> Wallet:
         """Turn credits of the purse back into tokens (all of them by default), less the spread."""
         action = f"refund-{key or secrets.token_hex(8)}"
@@ -40,6 +44,10 @@ class Money(Base):
         wallet = self.wallet()
         amount = wallet.credits_wei if credits_wei is None else credits_wei
         if not 0 < amount <= wallet.credits_wei:
+            if not wallet.credits_wei:
+                raise HearthError(
+                    "H5006", "the purse holds no credits: there is nothing to refund", next="hearth wallet"
+                )
             raise HearthError(
                 "H5006", f"the purse holds {wallet.credits_wei / WAD:.4f} USD of credits, not {amount / WAD:.4f}"
             )

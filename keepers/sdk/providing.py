@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from keepers.protocol.errors import HearthError
 from keepers.protocol.messages import Ask, RegisterNode, RotateKey, address_text, fingerprints_hash, pack_nodes
 from keepers.protocol.nodes import Provider
-from keepers.protocol.stake import Own, shares_for
+from keepers.protocol.stake import Own, shares_for, value_of
 from keepers.protocol.units import GWEI
 from keepers.sdk.base import Base, Progress, tokens_text
 from keepers.sdk.reads import parameter
@@ -63,9 +63,11 @@ class Providing(Base):
             return self.stake(provider)
         free = self.stake(provider).free_shares
         if not 0 < shares <= free:
+            own = Own.unpack(self.suite.pool.own(provider, at=self.head()))
+            worth = value_of(free, own.assets, own.shares)
             raise HearthError(
                 "H5006",
-                f"{free} shares are free, not {shares}",
+                f"at most {tokens_text(worth * GWEI)} tokens can be unbonded now",
                 why=("bonds of leases lock the others",),
                 next=("hearth stake show",),
             )

@@ -192,26 +192,11 @@ class Renting(Base):
     def topup(self, lease: str | int, seconds: int, progress: Progress | None = None, key: str = "") -> LeaseView:
         """Pay `seconds` more in advance, buying what the purse lacks; never past the end of the term."""
         view = self.status(lease)
-        if view.state != "RUNNING":
-            raise HearthError(
-                "H5002",
-                f"lease {view.ordinal} is {view.state.lower()}: it takes no money any more",
-                next=("hearth offers",),
-            )
-        if seconds <= 0:
-            raise HearthError("H1005", "a top-up pays for at least one second")
-        at = self.head()
-        room = self.suite.escrow.room(view.lease_id, at=at)
-        wanted = min(room, seconds * view.terms.per_second)
-        if wanted == 0:
-            raise HearthError(
-                "H5002",
-                f"lease {view.ordinal} is paid as far ahead as its terms allow",
-                next=(f"hearth status {view.ordinal}",),
-            )
         action = f"topup-{view.lease_id:x}-{key or secrets.token_hex(8)}"
         if key and self.session.known(action, "top-up") is not None:
-            return self.status(hex(view.lease_id))
+            return view
+        at = self.head()
+        wanted = self._topup_cost(view, seconds, at)
         self.limits.check_lease(view.money.credits + view.money.settled * view.terms.per_second + wanted)
         self._check_day(wanted, at)
         wallet = self.reads.wallet(self.address, at)
@@ -223,6 +208,32 @@ class Renting(Base):
         steps.append(Step("top-up", self.suite.escrow.top_up(view.lease_id, wanted)))
         self.session.run(action, steps, progress, once=bool(key))
         return self.status(hex(view.lease_id))
+
+    def topup_cost(self, lease: str | int, seconds: int, key: str = "") -> int:
+        """Credits (wei) that `topup` would pay now; 0 where it was done with this key. Raises H5002, H1005."""
+        view = self.status(lease)
+        if key and self.session.known(f"topup-{view.lease_id:x}-{key}", "top-up") is not None:
+            return 0
+        return self._topup_cost(view, seconds, self.head())
+
+    def _topup_cost(self, view: LeaseView, seconds: int, at: BlockRef) -> int:
+        if view.state != "RUNNING":
+            raise HearthError(
+                "H5002",
+                f"lease {view.ordinal} is {view.state.lower()}: it takes no money any more",
+                next=("hearth offers",),
+            )
+        if seconds <= 0:
+            raise HearthError("H1005", "a top-up pays for at least one second")
+        room = self.suite.escrow.room(view.lease_id, at=at)
+        wanted = min(room, seconds * view.terms.per_second)
+        if wanted == 0:
+            raise HearthError(
+                "H5002",
+                f"lease {view.ordinal} is paid as far ahead as its terms allow",
+                next=(f"hearth status {view.ordinal}",),
+            )
+        return int(wanted)
 
     def close(self, lease: str | int, progress: Progress | None = None) -> LeaseView:
         """Stop a lease. What can no longer be owed comes home at once, the rest when the last report is final."""

@@ -146,8 +146,9 @@ class LogTables:
                 return
             connection.execute(delete(MARKS).where(MARKS.c.name == "final"))
             connection.execute(insert(MARKS).values(name="final", value=number))
-            connection.execute(
-                delete(BLOCKS).where((BLOCKS.c.number < keep) & BLOCKS.c.number.not_in(select(LOGS.c.block_number)))
-            )
+            passed = BLOCKS.c.number < keep
+            if value is not None:  # what lies deeper was tidied when the mark stood there: this runs with every block
+                passed &= BLOCKS.c.number >= value - (number - keep)
+            connection.execute(delete(BLOCKS).where(passed & BLOCKS.c.number.not_in(select(LOGS.c.block_number))))
 
         self._store.write(work)

@@ -40,6 +40,12 @@ def owner_slot(town: Town, artifacts: dict[str, Artifact]) -> None:
     town.chain.call("anvil_setStorageAt", town.at("NodeRegistry"), hex(slot), "0x" + "00" * 12 + STRANGER[2:])
 
 
+def another_hub(town: Town, _: dict[str, Artifact]) -> None:
+    """The engine asks a second hub, of the same calendar, at the stranger's address."""
+    town.chain.call("anvil_setCode", STRANGER, town.chain.call("eth_getCode", town.at("AttestationHub"), "latest"))
+    town.send("owner", "BurnMintEngine", "set_hub", STRANGER)
+
+
 def peer(town: Town, artifacts: dict[str, Artifact]) -> None:
     """The pool's market becomes a stranger: what an immutable that was predicted wrongly would look like."""
     artifact = artifacts["StakingPool"]
@@ -75,7 +81,7 @@ PLANTS: list[tuple[str, Callable[[Town, dict[str, Artifact]], None], str, str]] 
     ("peg", call("BurnMintEngine", "set_peg", 9_000), "BurnMintEngine", "peg_bps"),
     ("fee", call("BurnMintEngine", "set_fee", 300, 3_000, 2_000), "BurnMintEngine", "fee_bps"),
     ("builders", call("BurnMintEngine", "set_builders", STRANGER), "BurnMintEngine", "builders"),
-    ("hub", call("BurnMintEngine", "set_hub", STRANGER), "BurnMintEngine", "peer AttestationHub"),
+    ("hub", another_hub, "BurnMintEngine", "peer AttestationHub"),
     ("class", call("NodeRegistry", "close_class", 0), "NodeRegistry", "class 0 H100-SXM5-80GB"),
     ("seat", seat, "AttestationHub", "committee of epoch"),
 ]

@@ -55,6 +55,7 @@ def test_load_profile__unknown_name__lists_the_known(tmp_path: Path) -> None:
         ('extends = "default"\n[price]\nfirst_usd = "-1"\nbound_bps = 10', "negative"),
         ('extends = "default"\n[price]\nfirst_usd = "one"\nbound_bps = 10', "not a number"),
         ('extends = "default"\n[engine]\nfee_pbs = 1', "engine.fee_pbs"),
+        ('extends = "default"\n[lengths]\nmax_age_epochs = 169', "max_age_epochs"),
         ('extends = "default"\n[token]\nholder = "0x12"', "token.holder"),
         ('about = "x"', "network"),
         ('extends = "nothing"', "no profile 'nothing'"),

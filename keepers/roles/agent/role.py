@@ -101,8 +101,11 @@ class Agent(Role[AgentView, Plan]):
         self._committees.refresh(context.reader.head())
         self.beater.restore(self._committees.of_epoch)
 
-    def close(self) -> None:
+    def drain(self) -> None:
         self._stopping.set()
+
+    def close(self) -> None:
+        self.drain()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
         if self._http is not None:

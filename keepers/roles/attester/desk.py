@@ -22,7 +22,7 @@ from keepers.roles.attester.gauges import AttesterGauges
 from keepers.roles.attester.ingest import Ingest, make_admission
 from keepers.roles.attester.observe import HeadLog, Seen, Snapshots
 from keepers.roles.attester.sign import SignBook
-from keepers.roles.attester.view import Built
+from keepers.roles.attester.view import Built, signed_view
 from keepers.runtime import checks
 from keepers.runtime.clock import VirtualClock
 from keepers.runtime.role import Context
@@ -62,8 +62,9 @@ class Desk:
             self.gauges.ingest,
         )  # fmt: skip
         self.exchange = Exchange(
-            self.who, context.store, self.domain, now, self.observers, self.signers, calendar.end, allowances.early
-        )
+            self.who, context.store, self.domain, now, self.observers, self.signers, calendar.end,
+            self.newest_view, allowances.early,
+        )  # fmt: skip
         self.started = 0.0
         self.listen_until = 0.0
         self.last = 0
@@ -100,6 +101,12 @@ class Desk:
         late = now >= self.calendar.end(epoch) + LATE_EPOCHS * self.calendar.epoch_seconds
         observers = self.observers(epoch)
         return self.committees.of_epoch(self.context.epoch()) if late and observers else observers
+
+    def newest_view(self, epoch: int) -> int:
+        """The newest view of an epoch, as it is signed, that may have begun on a peer's clock; -1 before the first."""
+        early = self.context.deployment.allowances.early
+        view = self.schedule.view_at(self.context.clock.precise() + early - self.calendar.end(epoch))
+        return -1 if view is None else signed_view(view)
 
     def peers(self, committee: Committee) -> list[AttesterClient]:
         """A client for every other seat that has an address."""

@@ -56,7 +56,8 @@ class Exchange:
     """Books of one attester, and the routes that fill them.
 
     `committee_of(epoch)` gives the committee that observes an epoch that may be written about now, None for any other
-    epoch; `signers_of(epoch)` the one that signs its report.
+    epoch; `signers_of(epoch)` the one that signs its report; `newest_view(epoch)` the newest view, as it is signed,
+    that may have begun on a peer's clock (-1 = none): a seat that writes about views to come could fill a disk.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Exchange:
         committee_of: Callable[[int], Committee | None],
         signers_of: Callable[[int], Committee | None],
         end_of: Callable[[int], float],
+        newest_view: Callable[[int], int],
         early: float,
     ) -> None:
         self._who = who
@@ -77,6 +79,7 @@ class Exchange:
         self._committee_of = committee_of
         self._signers_of = signers_of
         self._end_of = end_of
+        self._newest_view = newest_view
         self._early = early
         self._lock = threading.RLock()
         self._held: dict[int, dict[tuple[int, bytes], Held]] = {}
@@ -166,6 +169,7 @@ class Exchange:
     def take_proposal(self, proposal: Proposal) -> None:
         """Keep a leader's proposal, the first of its view. Refused (4xx) says why not."""
         committee = self._committee(self._signers_of, proposal.epoch, proposal.seat)
+        self._begun(proposal.epoch, proposal.view)
         if proposal.seat != leader(proposal.epoch, proposal.view & 0xFFFF, committee.n):
             raise Refused(403, "H6115", f"seat {proposal.seat} does not lead view {proposal.view & 0xFFFF}")
         self._by_seat(committee, proposal.seat, proposal.digest, proposal.signature)
@@ -192,6 +196,7 @@ class Exchange:
     def take_signature(self, given: SeatSignature) -> None:
         """Keep a seat's signature, one a view. Refused (4xx) says why not."""
         committee = self._committee(self._signers_of, given.epoch, given.seat)
+        self._begun(given.epoch, given.view)
         self._by_seat(committee, given.seat, given.digest, given.signature)
         with self._lock:
             place = (given.epoch, given.view, given.seat)
@@ -392,6 +397,10 @@ class Exchange:
         if seat >= committee.n:
             raise Refused(403, "H6117", f"epoch {epoch} has {committee.n} seats, none is number {seat}")
         return committee
+
+    def _begun(self, epoch: int, view: int) -> None:
+        if view > self._newest_view(epoch):
+            raise Refused(403, "H6112", f"view {view} of epoch {epoch} has not begun")
 
     def _by_seat(self, committee: Committee, seat: int, digest: bytes, signature: bytes) -> None:
         try:

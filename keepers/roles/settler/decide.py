@@ -26,6 +26,8 @@ from keepers.roles.settler.facts import (
     TicketFacts,
 )
 
+ENOUGH = "enough for one cycle"
+
 
 def decide(view: SettlerView) -> SettlerPlan:
     """Everything that is due at `view.now`, at most `policy.max_actions` actions."""
@@ -47,7 +49,7 @@ def decide(view: SettlerView) -> SettlerPlan:
         due_money.poke(view, pool, draft)
     kept = draft.actions[: view.policy.max_actions]
     for action in draft.actions[len(kept) :]:
-        draft.skip(action.kind, action.subject, "enough for one cycle")
+        draft.skip(action.kind, action.subject, ENOUGH)
     return SettlerPlan(tuple(kept), tuple(draft.skipped))
 
 

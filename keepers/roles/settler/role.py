@@ -56,8 +56,9 @@ class Settler(Role[SettlerView, SettlerPlan]):
         self._next_due: int | None = None
         self._made: Dispatcher | None = None
         self._newest = -1
+        self._owed = True  # a look at the chain that has not been acted upon
         self._closed: set[int] = set()
-        self._seen_period = -1
+        self._period = self._seen_period = -1
         self._leaves: dict[tuple[int, int, bytes], Leaf] = {}
         self._due_since: dict[tuple[str, str], int] = {}  # (kind, subject) -> when it was first seen due
 
@@ -105,17 +106,17 @@ class Settler(Role[SettlerView, SettlerPlan]):
         newest = int(hub.newest_usable(at=at))
         changed = self.index.refresh(final)
         due = self._next_due is None or now >= self._next_due
-        if trigger.timer == "block" and not changed and newest == self._newest and not due and not self._ready:
+        fresh = changed or newest != self._newest
+        if trigger.timer == "block" and not (fresh or due or self._owed or self._ready):
             raise Skip("nothing new")
+        self._owed = True
         with attestations.lock:
             attestations.refresh(at)
             top = attestations.last
         self._newest = newest
         leases = self.index.leases_facts(final, self.policy.providers)
-        period = calendar.period(now)
         closed, closable = self._periods(now, at)
-        look_at_pools = period != self._seen_period
-        self._seen_period = period
+        self._period = calendar.period(now)
         return SettlerView(
             now=now,
             calendar=calendar,
@@ -127,7 +128,7 @@ class Settler(Role[SettlerView, SettlerPlan]):
             nodes=self.index.nodes_facts(final),
             tallies=self.index.tallies_facts(),
             tickets=self.index.tickets_facts(),
-            pools=self.index.pools_facts(at) if look_at_pools else (),
+            pools=self.index.pools_facts(at) if self._period != self._seen_period else (),
             closed=closed,
             closable=closable,
             own=self.payee,
@@ -194,8 +195,14 @@ class Settler(Role[SettlerView, SettlerPlan]):
     # ------------------------------------------------------------------ decide, act
 
     def decide(self, view: SettlerView) -> SettlerPlan:
+        plan = rules.decide(view)
         self._next_due = rules.next_due(view)
-        return rules.decide(view)
+        if plan.actions:  # due until a block shows it done: rows may be refused, and some may not fit into one cycle
+            again = view.now + RETRY_SLOTS * view.calendar.slot
+            self._next_due = again if self._next_due is None else min(again, self._next_due)
+        if self.context.dry:
+            self._done(plan)
+        return plan
 
     def act(self, plan: SettlerPlan) -> None:
         now = self.context.clock.now()
@@ -207,6 +214,7 @@ class Settler(Role[SettlerView, SettlerPlan]):
         actions = self._matured(plan.actions, now)
         sender = self.context.senders.get(self.key.address)
         if sender is None:
+            self._done(plan)
             return
         attestations = self.context.attestations
         assert attestations is not None
@@ -214,8 +222,15 @@ class Settler(Role[SettlerView, SettlerPlan]):
         acted = dispatcher.carry_out(SettlerPlan(actions, ()), now)
         for action in acted.enqueued:
             self.log.info("%s %s", action.kind, action.subject)
+        self._done(plan)
         self._tidy_tallies(actions)
         self._measure(plan, acted.enqueued, now)
+
+    def _done(self, plan: SettlerPlan) -> None:
+        """What was observed has been acted upon: the next block alone is no reason to look again."""
+        self._owed = False
+        if not any(skipped.kind == "poke" and skipped.reason == rules.ENOUGH for skipped in plan.skipped):
+            self._seen_period = self._period
 
     def _dispatcher(self, sender: Sender, attestations: Attestations) -> Dispatcher:
         if self._made is None:

@@ -186,3 +186,28 @@ def test_advance__endpoint_refuses_large_pages__smaller_ones(logs: LogStore) -> 
     follower = Follower(chain, logs, CODEC, 1)
     follower.advance(chain.head(), chain.final(2))
     assert as_rows(known(follower)) == truth(chain)
+
+
+def test_advance__page_that_was_refused_once__grows_again(logs: LogStore) -> None:
+    chain = Chain()
+    chain.grow(300)
+    chain.page_limit = 10
+    follower = Follower(chain, logs, CODEC, 1)
+    follower.advance(chain.head(), chain.final(2))
+    chain.page_limit = 10_000
+    chain.grow(3_000)
+    chain.asked.clear()
+    follower.advance(chain.head(), chain.final(2))
+    assert len(chain.asked) < 15 and as_rows(known(follower)) == truth(chain)
+
+
+def test_set_final__each_new_mark__looks_only_at_blocks_that_it_passes(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'l.db'}", threaded=False)
+    tables = LogTables(store)
+    tables.append([(n, bytes(32), bytes(32), n) for n in range(1, 41)], [])
+    tables.set_final(30, 20)
+    assert [row[0] for row in tables.blocks_down(100, 100)] == list(range(40, 19, -1))
+    tables.append([(5, bytes(32), bytes(32), 5)], [])  # far below the last mark: nobody looks there again
+    tables.set_final(33, 23)
+    assert [row[0] for row in tables.blocks_down(100, 100)] == [*range(40, 22, -1), 5]
+    store.close()

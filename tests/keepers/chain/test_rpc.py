@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import socket
 import sys
@@ -497,3 +498,39 @@ def test_decode_revert__foreign_text__bounded_and_printable() -> None:
     data = bytes.fromhex("08c379a0") + (32).to_bytes(32, "big") + len(text).to_bytes(32, "big") + text
     reason = decode_revert(data).reason
     assert len(reason) == 256 and "\x1b" not in reason
+
+
+class Ranged:
+    """An endpoint that refuses more than `limit` blocks of logs in one question."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.asked: list[tuple[int, int]] = []
+
+    def __call__(self, request: dict[str, Any]) -> Any:
+        where = request["params"][0]
+        first, last = int(where["fromBlock"], 16), int(where["toBlock"], 16)
+        self.asked.append((first, last))
+        if last - first + 1 > self.limit:
+            return {"error": {"code": -32602, "message": f"block range is too wide, at most {self.limit}"}}
+        return []
+
+    __name__ = "ranged"
+
+
+def test_events__endpoint_that_limits_the_range__asked_for_in_pages_without_a_gap() -> None:
+    ranged = Ranged(10_000)
+    reader = RpcReader(Net(a=ranged).rpc, Codec({"AttestationHub": "0x" + "22" * 20}), Finality("depth", 0))
+    assert reader.events(5, 100_000) == []
+    taken = [(first, last) for first, last in ranged.asked if last - first < 10_000]
+    assert taken[0][0] == 5 and taken[-1][1] == 100_000
+    assert all(after[0] == before[1] + 1 for before, after in itertools.pairwise(taken))
+    ranged.asked.clear()
+    reader.events(5, 100_000)
+    assert ranged.asked == taken, "what it can bear is remembered"
+
+
+def test_events__endpoint_that_refuses_even_one_block__its_words() -> None:
+    reader = RpcReader(Net(a=Ranged(0)).rpc, Codec({"AttestationHub": "0x" + "22" * 20}), Finality("depth", 0))
+    with pytest.raises(RpcError, match="range is too wide"):
+        reader.events(5, 100)

@@ -26,7 +26,7 @@ def test_command__rebuild_and_proof__words_and_exit_codes(
 
     said = say("rebuild", "--write", "leaves", "--roots", "roots.csv")
     assert said.code == 0 and "40 epochs, 6 of them void" in said.out and "40 of 40 right; 40 compared" in said.out
-    assert "next: hearth proof NODE 40" in said.err
+    assert "next  hearth proof NODE 40" in said.err
     assert (tmp_path / "roots.csv").read_text().splitlines()[1].endswith("true")
     assert "from the leaves of epoch 40: 0 epochs" in say("rebuild", "--from", "leaves").out
     said = say("proof", "1", "40")

@@ -72,6 +72,16 @@ def test_key_test__missing_file__told_before_a_password_is_asked_for(hearth: Cal
     refused(hearth("key", "test", str(home / "none.json")), "H1101", 4, "none.json cannot be read")
 
 
+@pytest.mark.parametrize("kind", ["--keystore", "--backup"])
+def test_key_import__missing_file__told_before_a_password_is_asked_for(hearth: Call, home: Path, kind: str) -> None:
+    refused(hearth("key", "import", "k", kind, str(home / "none.json")), "H1101", 4, "none.json cannot be read")
+
+
+def test_network_add__missing_file__says_so_in_words(hearth: Call, home: Path) -> None:
+    said = hearth("network", "add", str(home / "none.json"))
+    refused(said, "H1004", 2, "none.json why No such file or directory next check that path")
+
+
 @pytest.mark.parametrize("text", ["", "zz", "11", "00" * 32, "ff" * 32])
 def test_key_import__secret_that_is_none__says_how_long_one_is(hearth: Call, home: Path, text: str) -> None:
     secret = home / "secret"
@@ -125,7 +135,7 @@ def test_config_set__text_with_a_line_break__comes_back_as_it_was(hearth: Call, 
     assert hearth("config", "show", "-c", str(config), "--json").data["renter.offers"]["value"] == 'a\n"b"\\'
 
 
-@pytest.mark.parametrize("text", ["x", "[agent", "a = " + DEEP, b"\xff"])
+@pytest.mark.parametrize("text", ["x", "[agent", pytest.param("a = " + DEEP, id="deep"), b"\xff"])
 def test_config_set__file_that_is_broken__left_as_it_is(hearth: Call, home: Path, text: str | bytes) -> None:
     config = home / "c.toml"
     before = text if isinstance(text, bytes) else text.encode()
@@ -189,7 +199,7 @@ def test_network_add__record_with_a_wrong_value__named_and_not_kept(
     assert hearth("network", "add", str(path)).code == 0
 
 
-@pytest.mark.parametrize("text", ["", "5", "NaN", DEEP])
+@pytest.mark.parametrize("text", ["", "5", "NaN", pytest.param(DEEP, id="deep")])
 def test_network_add__file_that_is_no_record__named(hearth: Call, home: Path, text: str) -> None:
     path = home / "r.json"
     path.write_text(text)

@@ -27,13 +27,16 @@ def test_key__new_test_list_and_never_overwritten(hearth: Call, home: Path) -> N
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert hearth("key", "test", str(keystore), "--json").data == {"address": made["address"], "ok": True}
     assert made["address"] in hearth("key", "list").out
+    assert hearth("key", "test", "alpha", "--json").data == {"address": made["address"], "ok": True}
     again = hearth("key", "new", "alpha")
     assert again.code == 2
     assert "never overwritten" in again.err
     wrong = home / "wrong.pass"
     wrong.write_text("no\n")
     wrong.chmod(0o600)
-    assert hearth("key", "test", str(keystore), "--password-file", str(wrong)).code == 4
+    refused = hearth("key", "test", str(keystore), "--password-file", str(wrong))
+    assert refused.code == 4
+    assert "next  check the password file" in refused.err
     keystore.chmod(0o644)
     open_to_all = hearth("key", "test", str(keystore))
     assert open_to_all.code == 4

@@ -66,6 +66,12 @@ def test_life_of_a_lease(renter: Call, market: Market) -> None:
     assert (status["state"], status["runway_s"], status["rate_wei"]) == ("RUNNING", 3_600, RATE)
     assert renter("topup", "1", "--hours", "1", "--yes").code == 0
     assert renter("status", "1", "--json").data["runway_s"] == 7_200
+    plan = renter("topup", "1", "--hours", "10", "--dry-run", "--json").data
+    assert int(plan["credits_wei"]) == 7_200 * RATE, "two hours are left of the term"
+    assert renter("topup", "1", "--hours", "10", "--yes", "--idempotency-key", "b").code == 0
+    for key in ("b", "c"):
+        again = renter("topup", "1", "--hours", "10", "--idempotency-key", key)
+        assert (again.code, "plan" in again.err) == ((0, False) if key == "b" else (1, False)), again.err
     market.mine(900)
     closed = renter("close", "1", "--yes")
     assert closed.code == 0
@@ -85,10 +91,15 @@ def test_life_of_a_lease(renter: Call, market: Market) -> None:
 def test_wallet__show_buy_refund_redeem(renter: Call, market: Market) -> None:
     shown = renter("wallet", "show")
     assert "10,000.0000 HRTH" in shown.out
-    assert renter("wallet", "buy", "10").code == 3
+    asked = renter("wallet", "buy", "10")
+    assert asked.code == 3
+    assert "plan  burn 20.0501 HRTH for $10.0000 of credits" in asked.err
     assert renter("wallet", "buy", "10", "--yes").code == 0
     assert int(renter("wallet", "show", "--json").data["credits_wei"]) >= 10**19
-    assert renter("wallet", "refund", "--yes").code == 0
+    refund = renter("wallet", "refund", "--yes")
+    assert refund.code == 0
+    assert "turn all $10.0000 of credits back" in refund.err
+    assert "there is nothing to refund" in renter("wallet", "refund", "--yes").err
     assert renter("wallet", "show", "--json").data["credits_wei"] == 0
     assert "nothing to redeem yet" in renter("wallet", "redeem").out
     assert renter("wallet", "buy", "nothing").code == 2
@@ -102,6 +113,7 @@ def test_provider__stake_price_drain_retire(hearth: Call, market: Market, tmp_pa
     assert boss("stake", "show")[0] == 0
     assert "enough" in boss("stake", "add", "5", "--yes")[1]
     assert "ticket" in boss("stake", "remove", "2", "--yes")[1]
+    assert "tokens can be unbonded now" in boss("stake", "remove", "9999999", "--yes")[2]
     assert boss("stake", "withdraw", "0")[0] == 1  # not mature
     code, out, _ = boss("node", "list")
     assert code == 0
@@ -112,7 +124,9 @@ def test_provider__stake_price_drain_retire(hearth: Call, market: Market, tmp_pa
     assert boss("node", "price", "0", "1", "--usd", "0.36")[0] == 2  # nodes of two providers
     assert boss("node", "drain", "--yes")[0] == 0
     assert market.hearth.offers().rows == ()
-    assert boss("node", "retire", "0")[0] == 3
+    asked = boss("node", "retire", "0")
+    assert asked[0] == 3
+    assert "retiring node 0 cannot be undone: this needs a yes" in asked[2]
     assert boss("node", "retire", "0", "--yes")[0] == 0
     assert "no tally is waiting" in boss("earnings")[1]
     assert boss("node", "retire", "99", "--yes")[0] == 2

@@ -86,6 +86,8 @@ def test_global_flags__reach_verbs_of_nouns(hearth: Call) -> None:
     ("arguments", "code", "says"),
     [
         (("statu",), 2, "Did you mean status"),
+        (("node", "lst"), 2, "No such command 'lst'. Did you mean list?"),
+        (("wallet", "cash"), 2, "See `hearth wallet --help`."),
         (("rent",), 2, "rent what?"),
         (("explain", "H0000"), 2, "error[H1005]"),
         (("status",), 2, "error[H1003] no network is chosen"),
@@ -95,6 +97,8 @@ def test_global_flags__reach_verbs_of_nouns(hearth: Call) -> None:
         (("up", "--roles", "king"), 2, "there is no role 'king'"),
         (("config", "set", "colour", "red"), 2, "error[H1001]"),
         (("config", "set", "renter.password", "x"), 2, "a secret is never written"),
+        (("config", "set", "database_url", "postgresql://u:x@h/d"), 2, "hearth config set database_url_file FILE"),
+        (("config", "set", "renter", "5"), 2, "hearth config set renter.NAME VALUE"),
         (("replay", "--nodes", "a", "--jobs", "b", "--attesters", "3"), 2, "3 is not in the range"),
         (("replay", "--nodes", "a", "--jobs", "b", "--report", "no/where.json"), 2, "its folder does not exist"),
         (("replay", "--nodes", "a.csv", "--jobs", "b.csv"), 2, "a.csv: there is no such file"),
@@ -106,6 +110,22 @@ def test_exit_codes(hearth: Call, arguments: tuple[str, ...], code: int, says: s
     assert said.code == code, said.err
     assert says in said.err
     assert "Traceback" not in said.err + said.out
+
+
+def test_next__repeats_the_flags_that_chose_config_and_network(hearth: Call, home: Path) -> None:
+    config = home / "my own.toml"
+    missing = hearth("-c", str(config), "config", "show")
+    assert missing.code == 2
+    assert f"  next  hearth -c '{config}' init ROLE" in missing.err
+    made = hearth("-c", str(config), "init", "settler")
+    assert made.code == 0, "init makes the file that -c names"
+    assert config.exists()
+    unchosen = hearth("status", "-c", str(config))
+    assert f"        hearth -c '{config}' network use NAME" in unchosen.err
+    assert (
+        json.loads(hearth("status", "-c", str(config), "--json").err)["error"]["next"][1] == "hearth network use NAME"
+    )
+    assert "next  hearth network add FILE" in hearth("network", "list").out
 
 
 def test_error__as_json_for_programs(hearth: Call) -> None:

@@ -17,6 +17,7 @@ from keepers.chain.rpc import ChainRpc, EndpointPool, RpcReader
 from keepers.chain.rpc_errors import BadAnswer, NotConnected
 from keepers.outbox.outbox import Outbox
 from keepers.outbox.policy import Policy
+from keepers.outbox.queue import Queue
 from keepers.protocol.errors import HearthError
 from keepers.store.engine import Store
 from keepers.store.migrations import open_store
@@ -240,6 +241,7 @@ def test_step__fails_in_the_block__failed_with_the_decoded_reason_and_may_be_ask
     sent = stage.outbox.status("test:a:transfer")
     assert sent.state is TxState.FAILED and "overflow" in sent.reason
     stage.put("a", again=True)
+    assert stage.outbox.status("test:a:transfer").nonce is None
     stage.step()
     stage.chain.mine()
     stage.step()
@@ -440,3 +442,274 @@ def test_queue__rows_and_open_by_kind__for_lists_and_metrics(make: Any) -> None:
     assert [row.key for row in stage.outbox.rows([TxState.QUEUED])] == ["test:b:transfer", "test:a:transfer"]
     assert stage.outbox.rows([TxState.DONE]) == []
     assert stage.outbox.status("test:none:transfer") is None
+
+
+def test_step__foreign_transaction_above_all_of_ours__next_row_takes_the_nonce_after_it(make: Any) -> None:
+    stage = make(depth=0)
+    stage.put("a")
+    stage.step()
+    ours = stage.chain.pool[ADDRESS, 0]
+    stage.chain.pool[ADDRESS, 1] = dataclasses.replace(ours, nonce=1, data=b"", hash=b"f" * 32)
+    stage.chain.mine()
+    stage.put("b", 2)
+    stage.step()
+    assert stage.outbox.status("test:b:transfer").nonce == 2
+
+
+def test_step__estimate_lacks_funds__asked_again_only_after_the_wait(make: Any) -> None:
+    stage = make(funds_wait=30)
+    asked: list[str] = []
+
+    def refuse(method: str) -> Exception | None:
+        asked.append(method)
+        return Refusal("insufficient funds for transfer") if method == "eth_estimateGas" else None
+
+    stage.refuse = refuse
+    stage.put("a")
+    for _ in range(3):
+        stage.step(10)
+    assert asked.count("eth_estimateGas") == 1 and stage.outbox.status("test:a:transfer").code == "H2013"
+    stage.step(10)
+    assert asked.count("eth_estimateGas") == 2
+
+
+def test_step__estimate_refused_for_good__the_rows_behind_it_go_on(make: Any) -> None:
+    stage = make(depth=0)
+    bad = [True]
+
+    def refuse(method: str) -> Exception | None:
+        if method == "eth_estimateGas" and bad:
+            bad.clear()
+            return Refusal("gas required exceeds allowance (30000000)")
+        return None
+
+    stage.refuse = refuse
+    stage.put("a")
+    stage.put("b", 2)
+    stage.step()
+    assert stage.state("a") is TxState.QUEUED and stage.state("b") is TxState.PENDING
+    assert stage.reason("a") == "its gas cannot be estimated: gas required exceeds allowance (30000000)"
+    stage.step(30)
+    assert stage.state("a") is TxState.PENDING and stage.reason("a") == ""
+
+
+def test_step__after__goes_as_soon_as_the_first_is_mined(make: Any) -> None:
+    stage = make(depth=10)
+    stage.put("first", 1)
+    stage.put("second", 2, after="test:first:transfer")
+    stage.step()
+    stage.chain.mine()
+    stage.step()
+    assert stage.state("first") is TxState.MINED and stage.state("second") is TxState.PENDING
+
+
+def test_step__last_second_of_its_time__still_sent(make: Any) -> None:
+    stage = make()
+    stage.put("a", not_after=stage.time)
+    stage.step()
+    assert stage.state("a") is TxState.PENDING
+
+
+def test_step__purge_that_is_not_mined__replaced_by_a_purge(make: Any) -> None:
+    stage = make(bump_after=60, resend_after=1_000)
+    stage.put("a", not_after=stage.time + 10)
+    stage.step()
+    for _ in range(2):
+        stage.step(60)
+        assert stage.chain.pool[ADDRESS, 0].data == b""
+    assert stage.outbox.status("test:a:transfer").attempts == 3
+
+
+def test_step__replacements_used_up_and_late__nonce_purged_all_the_same(make: Any) -> None:
+    stage = make(depth=0, bump_after=10, max_bumps=1, resend_after=1_000)
+    stage.put("a", not_after=stage.time + 25)
+    for _ in range(3):
+        stage.step(10)
+    assert stage.chain.pool[ADDRESS, 0].data == b"", "its time has passed"
+    stage.chain.mine()
+    stage.step()
+    assert stage.state("a") is TxState.REFUSED and not stage.chain.effects()
+
+
+def test_step__replacements_used_up_while_the_chain_stood__goes_on_once_the_base_fee_has_risen(make: Any) -> None:
+    stage = make(depth=0, bump_after=10, max_bumps=1, resend_after=1_000)
+    stage.put("a")
+    for _ in range(3):
+        stage.step(10)
+    assert "no replacement is left" in stage.reason("a")
+    stage.chain.base_fee = 10 * GWEI
+    stage.chain.mine()
+    stage.step(10)
+    assert stage.chain.pool[ADDRESS, 0].max_fee > 10 * GWEI
+    stage.chain.mine()
+    stage.step()
+    assert stage.state("a") is TxState.DONE
+
+
+def test_step__many_rows__no_more_in_flight_than_allowed(make: Any) -> None:
+    stage = make(in_flight=2)
+    for name in "abc":
+        stage.put(name)
+    stage.step()
+    stage.step()
+    assert len(stage.chain.pool) == 2 and stage.state("c") is TxState.QUEUED
+    stage.chain.mine()
+    stage.step()
+    assert stage.state("c") is TxState.PENDING
+
+
+def test_step__receipt_missed_once_before_a_reorg__not_counted_as_foreign_after_it(make: Any) -> None:
+    stage = make(depth=1, foreign_after=60)
+    stage.put("a")
+    stage.step()
+    stage.chain.mine()
+    stage.chain.hide_receipts = True
+    stage.step()  # used, and no receipt: since now
+    stage.chain.reorg(1, keep=True)
+    del stage.chain.blocks[-1], stage.chain.salts[-1]  # the fork has not mined it yet
+    stage.chain.blocks[-1].clear()
+    stage.chain.pool.clear()
+    stage.step(30)
+    stage.step(30)
+    assert stage.chain.pool, "handed over again"
+    stage.chain.mine(3)
+    stage.step(30)
+    assert stage.state("a") is TxState.PENDING, "its receipt is missing since this moment, not for 90 s"
+    stage.chain.hide_receipts = False
+    stage.step()
+    assert stage.state("a") is TxState.DONE and len(stage.chain.effects()) == 1
+
+
+def test_step__receipt_of_a_block_that_is_not_the_chains__not_final(make: Any) -> None:
+    stage = make(depth=1)
+    stage.put("a")
+    stage.step()
+    stage.chain.mine()
+    stage.step()
+    mined = stage.outbox.status("test:a:transfer").tx_hash
+    kept = stage.chain.answer("eth_getTransactionReceipt", ["0x" + mined.hex()])
+    stage.chain.mine(3)
+    stage.chain.salts[1] = 77  # another block stands there; the endpoint still gives the receipt of the old one
+    stage.chain.rpc_eth_getTransactionReceipt = lambda tx_hash: kept
+    stage.step()
+    assert stage.state("a") is TxState.MINED
+    stage.chain.salts[1] = 0
+    stage.step()
+    assert stage.state("a") is TxState.DONE
+
+
+def test_step__nonce_used_by_a_foreign_transaction_that_is_not_final__waits(make: Any) -> None:
+    stage = make(depth=10, foreign_after=30)
+    stage.put("a")
+    stage.step()
+    ours = stage.chain.pool.pop((ADDRESS, 0))
+    stage.chain.pool[ADDRESS, 0] = dataclasses.replace(ours, data=b"", hash=b"f" * 32)
+    stage.chain.mine()
+    for _ in range(4):
+        stage.step(31)
+        assert stage.outbox.status("test:a:transfer").nonce == 0, "a reorg may still bring ours"
+    stage.chain.mine(10)
+    stage.step()
+    stage.step()
+    assert stage.outbox.status("test:a:transfer").nonce == 1
+
+
+@pytest.mark.parametrize("shown_at", [2, 3])
+def test_step__receipts_late_on_this_endpoint__never_taken_for_foreign(make: Any, shown_at: int) -> None:
+    stage = make(depth=0, foreign_after=60)
+    stage.put("a")
+    stage.step()
+    stage.chain.mine()
+    stage.chain.hide_receipts = True
+    looks: list[str] = []
+
+    def refuse(method: str) -> Exception | None:
+        if method == "eth_getTransactionReceipt":
+            looks.append(method)
+            stage.chain.hide_receipts = len(looks) < shown_at
+        return None
+
+    stage.refuse = refuse
+    stage.step()
+    stage.step(59 if shown_at == 2 else 61)
+    stage.step()
+    assert stage.state("a") is TxState.DONE and stage.outbox.status("test:a:transfer").nonce == 0
+    assert len(stage.chain.effects()) == 1
+
+
+def test_step__used_nonce_without_a_receipt_for_a_short_time__waits(make: Any) -> None:
+    stage = make(depth=0, foreign_after=60)
+    stage.put("a")
+    stage.step()
+    stage.chain.mine()
+    stage.chain.hide_receipts = True
+    stage.step()
+    stage.step(59)
+    assert stage.state("a") is TxState.PENDING and stage.outbox.status("test:a:transfer").nonce == 0
+
+
+@pytest.mark.parametrize("field", ["value", "signer"])
+def test_enqueue__same_key_other_money_or_key__refused(make: Any, field: str) -> None:
+    stage = make()
+    stage.put("a", 5)
+    with pytest.raises(HearthError) as caught:
+        if field == "value":
+            stage.put("a", 5, value=1)
+        else:
+            other = Queue(stage.store, "0x" + "77" * 20, stage.codec, lambda: 0)
+            other.enqueue(Send("test:a:transfer", "transfer", Call("ComputeToken", "transfer", (HOLDER, 5))))
+    assert caught.value.code == "H2016"
+
+
+def test_enqueue__ended_row__opened_again_only_where_that_is_asked(make: Any) -> None:
+    stage = make()
+    stage.put("a", not_after=stage.time - 1)
+    stage.step()
+    assert stage.state("a") is TxState.REFUSED
+    stage.put("a")
+    assert stage.state("a") is TxState.REFUSED
+    stage.put("a", again=True)
+    assert stage.state("a") is TxState.QUEUED
+
+
+def test_enqueue__supersedes_a_row_that_is_late_already__ends_as_late(make: Any) -> None:
+    stage = make(depth=0, bump_after=60, resend_after=1_000)
+    stage.put("old", 1, supersedes="price", not_after=stage.time + 5)
+    stage.step()
+    stage.step(10)
+    stage.put("new", 2, supersedes="price")
+    stage.step(60)
+    stage.chain.mine()
+    stage.step()
+    assert stage.state("old") is TxState.REFUSED and stage.reason("old") == "its time has passed"
+
+
+def test_step__superseded_row_whose_nonce_a_foreign_transaction_took__never_sent_again(make: Any) -> None:
+    stage = make(depth=0, foreign_after=30, bump_after=1_000, resend_after=1_000)
+    stage.put("old", 1, supersedes="price")
+    stage.step()
+    ours = stage.chain.pool.pop((ADDRESS, 0))
+    stage.chain.pool[ADDRESS, 0] = dataclasses.replace(ours, data=b"", hash=b"f" * 32)
+    stage.chain.mine()
+    stage.put("new", 2, supersedes="price")
+    for _ in range(4):
+        stage.step(31)
+        stage.chain.mine()
+    assert stage.state("old") is TxState.DROPPED and ("dropped", "transfer") in stage.counted
+    assert stage.state("new") is TxState.DONE and len(stage.chain.effects()) == 1
+
+
+def test_step__failed_in_the_block__its_reason_is_asked_of_the_block_before(make: Any) -> None:
+    stage = make(depth=0)
+    stage.put("a")
+    with stage.store.engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("UPDATE outbox_rows SET data = ?", (b"\xfe",))
+        connection.commit()
+    asked: list[Any] = []
+    answer = stage.chain.rpc_eth_call
+    stage.chain.rpc_eth_call = lambda tx, at: (asked.append(at), answer(tx, at))[1]
+    stage.step()
+    stage.chain.mine(2)
+    stage.step()
+    assert [at["blockHash"] for at in asked] == ["0x" + stage.chain.hash(0).hex()]

@@ -71,3 +71,7 @@ def test_gas_limit__margin_and_ceiling() -> None:
 )
 def test_classify__texts_of_clients(text: str, answer: Answer) -> None:
     assert classify(text) is answer
+
+
+def test_raised__eleven_percent_rounded_up__and_a_wei_at_least() -> None:
+    assert [raised(fee) for fee in (0, 1, 10_000, 10_001)] == [1, 2, 11_100, 11_102]

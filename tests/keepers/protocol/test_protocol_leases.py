@@ -296,3 +296,18 @@ def test_what_does_not_fit_is_refused(bad: Money) -> None:
 def test_every_reason_has_words_for_people() -> None:
     assert set(leases.REASON_TEXT) == set(Reason)
     assert set(Reason) > leases.HOST_REASONS
+
+
+def test_due__epoch_that_begins_at_the_stop__refused() -> None:
+    terms = Terms(1, 1, NODE, 0, CALENDAR.start(1), 10_000, 1)
+    with pytest.raises(ValueError, match="begins after the lease stopped"):
+        leases.due_seconds(terms, CALENDAR.start(2), 0, CALENDAR, Header(epoch=2, count=2), Leaf())
+
+
+def test_fault_between__lease_older_than_the_first_proof__counts_from_the_proof_on() -> None:
+    tree = UptimeTree()
+    tree.apply_report(tree.header.reported(count=2), [Record(NODE, 0, 1, FULL_MASK)])
+    header, leaf = tree.header, tree.leaf(NODE)
+    terms = Terms(1, 1, NODE, 0, CALENDAR.start(1) - 50, 1_000, 1)
+    got = leases.fault_between(terms, terms.end, CALENDAR, header, leaf, header, leaf)
+    assert got == CALENDAR.epoch_seconds, "one dark epoch, and nothing of the time before it"

@@ -177,3 +177,11 @@ def test_a_body_survives_and_names_a_wrong_length() -> None:
 
 def test_leaders_take_turns() -> None:
     assert [leader(9, v, 4) for v in range(5)] == [1, 2, 3, 0, 1]
+
+
+def test_indeterminate__node_that_was_dark_before__takes_its_share_of_the_weight_with_it() -> None:
+    """Four small providers down: 4 · 25 of 500 are 20 %; with the dark node's share in the total it would be 17 %."""
+    nodes = [ACTIVE, ACTIVE, *(SnapshotNode(provider, 1, True) for provider in range(2, 10))]
+    weights = {1: 200} | dict.fromkeys(range(2, 6), 25) | dict.fromkeys(range(6, 10), 75)
+    masks = [0, FULL_MASK, 1, 1, 1, 1, 0, 0, 0, 0]
+    assert indeterminate_slots(masks, nodes, weights, lambda i: i == 1, 0) == 1

@@ -113,3 +113,31 @@ def test_rates__bounds() -> None:
     with pytest.raises(ValueError, match="not a rate"):
         rates.rate_of("t4", Fraction(10**6), "fixed")
     assert set(rates.rates_for(["t4", "no-such"], {})) == {"t4"}
+
+
+HEADER = "job_id,submit_s,duration_s,gpu_count,gpu_model\n"
+
+
+def test_expected__same_price__the_first_node(write: Write) -> None:
+    nodes = write("nodes.csv", "node_id,gpu_model,gpu_count\nn0,t4,2\nn1,t4,2\n")
+    result = bill.expected(nodes, write("jobs.csv", HEADER + "a,0,1,1,any\n"), fixed_usd=USD, slot=300)
+    assert [line.node for line in result.lines] == [0]
+
+
+def test_expected__days__half_open(write: Write) -> None:
+    jobs = write("jobs.csv", HEADER + "a,86399,1,1,any\nb,86400,1,1,any\nc,172799,1,1,any\nd,172800,1,1,any\n")
+    result = bill.expected(write("nodes.csv", NODES), jobs, fixed_usd=USD, slot=300, from_day=1, days=1)
+    assert [line.job_id for line in result.lines] == ["b", "c"]
+
+
+def test_expected__node_that_runs_two_leases__both_hold_their_gpus(write: Write) -> None:
+    jobs = write("jobs.csv", HEADER + "a,0,1000,1,t4\nb,10,1000,1,t4\nc,20,10,1,t4\nd,1005,1,2,t4\ne,1005,1,1,t4\n")
+    result = bill.expected(write("nodes.csv", NODES), jobs, fixed_usd=USD, slot=300)
+    assert [line.job_id for line in result.lines] == ["a", "b", "e"] and result.unmatched == ("c", "d")
+
+
+def test_expected__outages_end_before_the_day__begin_again(write: Write) -> None:
+    outages = write("out.csv", "unit_id,start_s,end_s,available\nu,0,300,0\nu,300,900,1\n")
+    jobs = write("jobs.csv", HEADER + "a,300,1500,1,t4\n")  # [300, 1800): dark from 900 to 1,200
+    (line,) = bill.expected(write("nodes.csv", NODES), jobs, fixed_usd=USD, slot=300, outages=outages).lines
+    assert (line.node, line.down_seconds) == (0, 300)

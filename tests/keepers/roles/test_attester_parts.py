@@ -32,6 +32,7 @@ from keepers.roles.attester.prices import (
 )
 from keepers.roles.attester.sign import OBSERVATION, REPORT, AlreadySigned, SignBook
 from keepers.roles.attester.tables import AttesterEquivocation, SignLog
+from keepers.roles.attester.view import gather
 from keepers.store.migrations import open_store
 from keepers.wire.attester_client import Endpoint
 from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode
@@ -225,7 +226,9 @@ class World:
         def lookup(epoch: int) -> Committee | None:
             return COMMITTEE if epoch in (8, 9) else None
 
-        return Exchange(SEATS[0].address, self.store, DOMAIN, lambda: self.now, lookup, lookup, lambda e: END, 5)
+        return Exchange(
+            SEATS[0].address, self.store, DOMAIN, lambda: self.now, lookup, lookup, lambda e: END, lambda e: 3, 5
+        )
 
 
 def observation(seat: int, price: int = 5, epoch: int = 8, by: int | None = None, body: bytes | None = None) -> ObsBody:
@@ -258,7 +261,7 @@ def test_observation_with_and_without_body() -> None:
         (observation(2, epoch=7), 409, "H6116"),
         (observation(2, price=0), 400, "H6105"),
         (ObsBody(observation(2).signed, b"other body"), 400, "H6114"),
-        (ObsBody(msgspec.structs.replace(observation(2).signed, seat=9), b""), 403, "H6117"),
+        (ObsBody(msgspec.structs.replace(observation(2).signed, seat=4), b""), 403, "H6117"),
         (ObsBody(msgspec.structs.replace(observation(2).signed, generation=2), b""), 403, "H6111"),
         (ObsBody(msgspec.structs.replace(observation(2).signed, signature=bytes(65)), b""), 401, "H6110"),
         (ObsBody(msgspec.structs.replace(observation(2).signed, price=6), b""), 403, "H6113"),
@@ -288,6 +291,59 @@ def test_second_observation_of_a_seat_is_kept_as_evidence() -> None:
     assert world.exchange.held(8)[2].signed.price == 5, "the first one counts"
     with world.store.read() as connection:
         assert connection.execute(select(func.count()).select_from(AttesterEquivocation)).scalar() == 1
+
+
+def test_third_observation_of_a_seat_is_not_kept() -> None:
+    world = World()
+    given = [observation(2, price=price) for price in (5, 6, 7)]
+    for one in given:
+        world.exchange.take_observation(one)
+    assert [world.exchange.find(one.signed) is not None for one in given] == [True, True, False]
+
+
+class Peer:
+    """A client that only remembers."""
+
+    def __init__(self, seat: int) -> None:
+        self.endpoint = COMMITTEE.endpoints[seat]
+        self.got: list[tuple[int, bool]] = []
+
+    def send_observation(self, given: ObsBody) -> None:
+        self.got.append((given.signed.seat, bool(given.body)))
+
+
+def test_push_brings_each_peer_what_it_lacks_once_and_never_its_own() -> None:
+    world, peers = World(), [Peer(1), Peer(2)]
+    own = observation(0)
+    world.exchange.adopt_own(own.signed, own.body, world.now)
+    world.exchange.take_observation(observation(1))
+    for bodies, forward in ((False, False), (True, True), (True, True)):
+        assert world.exchange.push(8, peers, 0, bodies, forward, None) == 0  # type: ignore[arg-type]
+    assert peers[0].got == [(0, False), (0, True)]
+    assert peers[1].got == [(0, False), (0, True), (1, True)]
+
+
+def test_broadcast_reaches_each_peer_once() -> None:
+    world, peers, sent = World(), [Peer(1), Peer(2)], []
+    for _ in range(2):
+        left = world.exchange.broadcast(peers, (8, b"d"), lambda client: sent.append(client), None)  # type: ignore[arg-type]
+        assert left == 0
+    assert sent == peers
+
+
+def test_draft_is_never_replaced() -> None:
+    world = World()
+    for price in (5, 6):
+        unsigned = msgspec.structs.replace(observation(0, price=price).signed, signature=bytes(65))
+        world.exchange.draft(unsigned, observation(0).body)
+    assert world.exchange.drafted(8) == (observation(0).body, 5)
+
+
+def test_set_that_names_a_seat_twice_is_none() -> None:
+    world = World()
+    world.exchange.take_observation(observation(1))
+    twice = msgspec.structs.replace(proposal(), observations=[observation(1).signed] * 2)
+    assert gather(world.exchange, proposal()) is not None and gather(world.exchange, twice) is None
 
 
 def test_somebody_with_our_key_is_noticed() -> None:
@@ -332,12 +388,37 @@ def test_proposal_of_the_leader_counts_as_its_signature() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "code"), [(proposal(by=1), "H6113"), (proposal(seat=1), "H6115"), (proposal(seat=0, view=1), "H6115")]
+    ("given", "code"),
+    [
+        (proposal(by=1), "H6113"),
+        (proposal(seat=1), "H6115"),
+        (proposal(seat=0, view=1), "H6115"),
+        (proposal(seat=0, view=4), "H6112"),  # view 3 is the newest that may have begun
+        (proposal(seat=0, view=1 << 16), "H6112"),  # after a cancellation that nobody has seen
+    ],
 )
 def test_proposal_is_refused(given: Proposal, code: str) -> None:
     with pytest.raises(Refused) as caught:
         World().exchange.take_proposal(given)
     assert caught.value.code == code
+
+
+def test_signature_of_a_view_to_come_is_not_kept() -> None:
+    world, digest = World(), keccak(b"one")
+    for view, kept in ((3, True), (4, False)):
+        given = SeatSignature(0, 8, view, digest, 3, compact(SEATS[3].sign_digest(digest)))
+        if kept:
+            world.exchange.take_signature(given)
+        else:
+            with pytest.raises(Refused, match="view 4 of epoch 8 has not begun"):
+                world.exchange.take_signature(given)
+
+
+def test_proposal_with_an_observation_of_another_epoch_is_refused() -> None:
+    world, given = World(), proposal()
+    with pytest.raises(Refused, match="another epoch"):
+        world.exchange.take_proposal(msgspec.structs.replace(given, observations=[observation(1, epoch=9).signed]))
+    assert world.exchange.proposals(8) == {}
 
 
 def test_one_signature_a_seat_and_view() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -15,7 +16,7 @@ from keepers.roles.attester.decide import AttesterPlan, Propose
 from keepers.roles.attester.prices import PriceUnavailable
 from keepers.roles.attester.role import Attester
 from keepers.roles.attester.tables import SignLog
-from keepers.roles.settler.decide import Policy
+from keepers.roles.settler.decide import Policy, SettlerPlan, TicketFacts
 from keepers.runtime.role import Fatal
 from keepers.runtime.ticker import Trigger
 from keepers.store.migrations import open_store
@@ -450,3 +451,43 @@ class Silent:
 
     def fetch(self, now: int) -> int:
         raise PriceUnavailable("H6301", "silent: nothing")
+
+
+def block(town: Town) -> str:
+    """What the settler's cycle says when it is woken by a block."""
+    head = town.chain.head()
+    return town.settler.cycle(Trigger("block", head.timestamp, head.number, head))
+
+
+def test_settler_whose_look_failed_looks_again_at_the_next_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = Town()
+    town.run_epochs(3)
+    town.rent(0, 80_000)
+    town.run_epochs(1)
+    assert block(town) == "skipped", "all is quiet"
+
+    def away(*_: object) -> None:
+        raise HearthError("H2001", "no endpoint answers")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(town.settler.index, "leases_facts", away)
+        head = town.chain.head()
+        assert town.settler.cycle(Trigger("epoch", head.timestamp, 5)) == "retry"
+    assert (block(town), block(town)) == ("done", "skipped"), "not only at the next epoch"
+
+
+def test_settler_with_something_due_looks_again_after_a_slot() -> None:
+    town = Town()
+    town.run_epochs(3)
+    town.rent(0, 80_000)
+    town.run_epochs(1)
+    assert block(town) == "skipped", "all is quiet"
+    now = town.clock.now()
+    ticket = TicketFacts(0, "0x" + "11" * 20, 0, now - 1)
+    view = town.settler.observe(Trigger("epoch", now, 5), town.chain.head())
+    plan = town.settler.decide(dataclasses.replace(view, tickets=(ticket,)))
+    assert [action.kind for action in plan.actions] == ["withdraw"]
+    town.settler.act(SettlerPlan((), ()))  # as if the outbox had refused its row
+    assert block(town) == "skipped"
+    town.clock.move_to(now + town.calendar.slot)
+    assert block(town) == "done"

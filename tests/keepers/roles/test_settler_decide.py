@@ -342,3 +342,50 @@ def test_same_view_same_plan() -> None:
     at = view(START + 5 * E, 14, lease(), nodes=(node(Status.PENDING),))
     assert decide(at) == decide(at)
     assert isinstance(decide(at).actions[0], Action)
+
+
+def test_provider_that_settles_its_own_lease_gets_no_bounty() -> None:
+    policy = Policy(providers=frozenset({7}))
+    (action,) = decide(view(START + 5 * E, 14, lease(), own=7, policy=policy)).actions
+    assert (action.kind, action.bounty) == ("settle_first", 0)
+
+
+def test_periods_of_a_redemption_ascend() -> None:
+    tallies = tuple(TallyFacts(7, p) for p in (5, 2, 9))
+    (action,) = decide(view(START, 9, tallies=tallies, closed=frozenset({2, 5, 9}))).actions
+    assert action.periods == (2, 5, 9)
+
+
+def test_next_due_of_a_stopped_lease_is_its_abandonment_then_twice_that() -> None:
+    stopped, stop, abandon = lease(stop_after=4_000, reason=Reason.RENTER_CLOSED), START + 4_000, 500_000
+    assert next_due(view(stop, 9, stopped)) == stop + abandon
+    assert next_due(view(stop + abandon - 1, 9, stopped)) == stop + abandon
+    assert next_due(view(stop + abandon, 9, stopped)) == stop + 2 * abandon, "this very second is looked at now"
+    assert next_due(view(stop + 2 * abandon, 9, stopped)) is None
+
+
+def test_running_lease_with_less_than_a_period_attested_waits() -> None:
+    def half(node: int, epoch: int) -> tuple[Header, Leaf] | None:
+        # dark in all of epoch 11, up in every other
+        down = 12 if epoch >= 11 else 0
+        return header(epoch), Leaf(
+            mask=0xFFF if epoch == 11 else 0, u=int(epoch == 11), last=11 if down else 0, down=down
+        )
+
+    now = START + 5 * E
+    assert kinds(decide(view(now, 14, lease()))) == ["settle_first"]
+    plan = decide(view(now, 14, lease(), uptime=half))
+    assert kinds(plan) == [] and reasons(plan, "settle") == {"less than a period is due"}
+
+
+def test_bounty_must_exceed_its_gas_by_the_margin() -> None:
+    seconds = CALENDAR.end(14) - START
+    offer = lease(credits=11 * 95_000 * 10**8 * 40_000, rate=11 * 95_000 * 10**8)
+
+    def at(gas_price: int) -> list[str]:
+        # the bounty is 11 · 95,000 · 10^6 a second; 95,000 gas cost 10 · 95,000 · 10^6 a second at a price of 1,000
+        policy = Policy(native_usd=seconds * 10**16)
+        return kinds(decide(view(START + 5 * E, 14, offer, policy=policy, gas_price=gas_price)))
+
+    assert at(1_000) == [], "exactly the gas and 10 %"
+    assert at(999) == ["settle_first"]

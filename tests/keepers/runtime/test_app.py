@@ -29,7 +29,7 @@ from keepers.protocol.errors import HearthError
 from keepers.protocol.price import PriceWord
 from keepers.runtime import checks, log
 from keepers.runtime import health as health_module
-from keepers.runtime.app import App
+from keepers.runtime.app import DRAIN_S, App
 from keepers.runtime.clock import Clock, SystemClock, VirtualClock
 from keepers.runtime.gauges import Gauges, days_left
 from keepers.runtime.health import Health, HealthServer
@@ -256,6 +256,32 @@ def test_threaded__own_thread_timer__beats_while_the_other_work_hangs(loopback: 
     release.set()
     app.close()
     app.close()
+
+
+class Waiter(Probe):
+    """A role whose work waits for its moment, as a beat does within its slot."""
+
+    def __init__(self, timers: Sequence[Timer]) -> None:
+        super().__init__(timers)
+        self.waits, self.ends = threading.Event(), threading.Event()
+
+    def act(self, plan: str) -> None:
+        self.waits.set()
+        self.ends.wait(60)
+
+    def drain(self) -> None:
+        self.ends.set()
+
+
+def test_close__role_that_only_waits__told_before_its_threads_are_waited_for(loopback: None, tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'a.db'}")
+    role = Waiter([Timer("beat", Every(0.05), own_thread=True)])
+    app = app_of(role, FakePorts(), store, virtual=False)
+    app.start()
+    assert role.waits.wait(20)
+    began = time.monotonic()
+    app.close()
+    assert time.monotonic() - began < DRAIN_S / 2
 
 
 class Systemd:

@@ -25,7 +25,7 @@ def test_page__every_setting_of_config_show__named() -> None:
     assert len(shown) > 25
     for key in shown:
         assert f"`HEARTH_{key.upper().replace('.', '__')}`" in page
-    assert set(export_env.OTHERS) >= RESERVED
+    assert set(export_env.OTHERS) == RESERVED
 
 
 def test_rows__a_setting_without_a_meaning__refused() -> None:

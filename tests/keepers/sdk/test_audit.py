@@ -138,6 +138,8 @@ def test_rebuild__cancelled_and_signed_again__the_last_one_counts(chain: Chain, 
     chain.standing = 41
     found = Audit(chain, deployment).rebuild()  # type: ignore[arg-type]
     assert (found.rows[-1].epoch, found.cancelled) == (41, 4)
+    # epochs after the one asked for were not taken back
+    assert Audit(chain, deployment).rebuild(to=39).cancelled == 4  # type: ignore[arg-type]
 
 
 def test_rebuild__small_pages__same_result_and_one_block_too_much_is_said(

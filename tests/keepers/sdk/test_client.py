@@ -95,8 +95,11 @@ def test_topup__from_the_purse_and_no_further_than_the_terms(market: Market) -> 
     hearth, number = rented(market, seconds=4 * HOUR, prepaid_s=HOUR)
     after = hearth.topup(number, HOUR)
     assert after.until_at - after.terms.start == 2 * HOUR
-    full = hearth.topup(number, 100 * HOUR)
+    assert hearth.topup_cost(number, 100 * HOUR) == 2 * HOUR * 2 * RATE
+    full = hearth.topup(number, 100 * HOUR, key="all")
     assert full.until_at == full.terms.end
+    assert hearth.topup(number, 100 * HOUR, key="all") == hearth.status(number)
+    assert hearth.topup_cost(number, 100 * HOUR, key="all") == 0
     with pytest.raises(HearthError, match="paid as far ahead") as error:
         hearth.topup(number, HOUR)
     assert error.value.code == "H5002"
@@ -138,9 +141,13 @@ def test_buy_and_refund__round_trip_costs_the_spread_twice(market: Market) -> No
     assert back.credits_wei == 0
     lost = before - back.token_wei
     assert 0 < lost <= 2 * (20 * WAD) * 26 // 10_000
-    with pytest.raises(HearthError, match="the purse holds") as error:
-        market.hearth.refund(WAD)
-    assert error.value.code == "H5006"
+    for amount in (WAD, None):
+        with pytest.raises(HearthError, match="the purse holds no credits") as error:
+            market.hearth.refund(amount)
+        assert error.value.code == "H5006"
+    market.hearth.buy(10 * WAD)
+    with pytest.raises(HearthError, match=r"the purse holds 10\.0\d+ USD of credits, not 11\.0000"):
+        market.hearth.refund(11 * WAD)
 
 
 def test_provider__register_stake_price_drain_retire(market: Market) -> None:

@@ -47,8 +47,9 @@ def earned(world: support.World) -> support.World:
 
 @pytest.fixture
 def ledger(world: support.World) -> Any:
-    """A second ledger that says what it likes, granted, with nothing in it."""
+    """A second ledger that says what it likes, granted, with nothing in it; its providers are the first one's."""
     hostile = compiled("mocks/HostileLedger.vy").deploy(sender=STRANGER.address)
+    hostile.set_registry(world.registry.address)
     world.engine.set_grant(hostile.address, 1, sender=support.DEPLOYER.address)
     return hostile
 

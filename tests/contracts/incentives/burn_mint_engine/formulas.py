@@ -1,6 +1,9 @@
-"""What the tests of money share: the formulas of docs/protocol.md written again, and how a purse is filled."""
+"""What the tests of money share: the formulas of docs/protocol.md written again, a purse filled, another hub."""
 
 from tests.contracts.market.support import DEPLOYER
+from tests.support.actors import STRANGER
+from tests.support.constants import Parameters
+from tests.support.suite import compiled
 
 R = 2 * 10**12
 
@@ -27,3 +30,11 @@ def fund(w, amount, who):
     """`who` holds `amount` token wei and the engine may burn them."""
     w.token.transfer(who.address, amount, sender=DEPLOYER.address)
     w.token.approve(w.engine.address, amount, sender=who.address)
+
+
+def new_hub(price, last=0):
+    """A hub of the engine's calendar that reported `last` and set its price then."""
+    hub = compiled("mocks/HubForEscrow.vy").deploy(sender=STRANGER.address)
+    hub.set_last(last, last)
+    hub.set_price(price, price, Parameters().end(last), 0)
+    return hub

@@ -5,8 +5,9 @@ import pytest
 
 from tests.contracts.incentives.burn_mint_engine.formulas import R, expected
 from tests.contracts.market.support import DEPLOYER, events
-from tests.support.actors import STRANGER
+from tests.support.actors import OPERATOR, OTHER_PROVIDER, PAYOUT, STRANGER
 from tests.support.constants import WAD
+from tests.support.suite import compiled
 
 
 @pytest.fixture
@@ -22,6 +23,21 @@ def test_redeem_from_default(world, ledger):
     assert w.engine.redeem_from(ledger.address, 1, [0], sender=STRANGER.address) == expected(WAD, WAD)[1]
     assert events(w.engine, "Redeemed")[0].ledger == ledger.address
     assert w.engine.outstanding(ledger.address) == 0
+
+
+def test_redeem_from_pays_the_provider_of_the_ledgers_own_registry(world, ledger):
+    # two registries count their providers from 0 each: 1 is somebody else there
+    w = world
+    theirs = compiled("mocks/RegistryForEscrow.vy").deploy(STRANGER.address, ledger.address)
+    theirs.set_provider(1, OTHER_PROVIDER.address, OPERATOR.address, OTHER_PROVIDER.address)
+    ledger.set_registry(theirs.address)
+    ledger.set_tally(WAD << 128 | WAD)
+    assert w.registry.payout(1) == PAYOUT.address
+    before = w.token.balanceOf(PAYOUT.address)
+    minted = w.engine.redeem_from(ledger.address, 1, [0], sender=STRANGER.address)
+    assert events(w.engine, "Redeemed")[0].to == OTHER_PROVIDER.address
+    assert w.token.balanceOf(OTHER_PROVIDER.address) == minted == expected(WAD, WAD)[1]
+    assert w.token.balanceOf(PAYOUT.address) == before
 
 
 @pytest.mark.parametrize("word", [WAD << 128 | WAD + 1, 2**256 - 1, 1 << 128 | 2**128 - 1])

@@ -3,7 +3,7 @@
 import boa
 import pytest
 
-from tests.contracts.incentives.burn_mint_engine.formulas import R, expected, periods
+from tests.contracts.incentives.burn_mint_engine.formulas import R, expected, new_hub, periods
 from tests.contracts.market.support import DEPLOYER, FIRST, events
 from tests.support.actors import STRANGER
 from tests.support.constants import DAY
@@ -89,10 +89,11 @@ def test_set_fee_reverts_when_too_many(world):
 def test_set_fee_leaves_peg_and_hub_alone(world):
     w = world
     w.engine.set_peg(9_000, **OWNER)
-    w.engine.set_hub(STRANGER.address, **OWNER)
+    hub = new_hub(1).address
+    w.engine.set_hub(hub, **OWNER)
     w.engine.set_fee(0, 0, 0, **OWNER)
-    assert (w.engine.peg(), w.engine.hub()) == (9_000, STRANGER.address)
-    assert (w.engine.peg_of(w.period), w.engine.hub_of(w.period)) == (9_500, STRANGER.address)
+    assert (w.engine.peg(), w.engine.hub()) == (9_000, hub)
+    assert (w.engine.peg_of(w.period), w.engine.hub_of(w.period)) == (9_500, hub)
     assert w.engine.fee_of(w.period + 1) == 0
 
 

@@ -1,11 +1,12 @@
 """set_hub: earlier PERIODs keep their hub."""
 
 import boa
+import pytest
 
+from tests.contracts.incentives.burn_mint_engine.formulas import new_hub
 from tests.contracts.market.support import DEPLOYER, FIRST, HIGH, events
 from tests.support.actors import PAYOUT, STRANGER
 from tests.support.constants import DAY
-from tests.support.suite import compiled
 
 OWNER = {"sender": DEPLOYER.address}
 
@@ -14,12 +15,6 @@ ANYBODY = {"sender": STRANGER.address}
 NOT_OWNER = "ownable: caller is not the owner"
 
 ZERO = "0x" + "00" * 20
-
-
-def new_hub(price):
-    hub = compiled("mocks/HubForEscrow.vy").deploy(sender=STRANGER.address)
-    hub.set_price(price, price, boa.env.timestamp, 0)
-    return hub
 
 
 def test_set_hub_default(world):
@@ -81,19 +76,40 @@ def test_redeem_asks_the_old_hub_for_earlier_periods(world):
     assert w.token.balanceOf(PAYOUT.address) > 10**15
 
 
-def test_set_hub_reverts_zero(world):
-    with boa.reverts("engine: hub is zero"):
-        world.engine.set_hub(ZERO, **OWNER)
+@pytest.mark.parametrize("address", [ZERO, STRANGER.address])
+def test_set_hub_reverts_where_no_contract_is(world, address):
+    with boa.reverts("engine: no hub there"):
+        world.engine.set_hub(address, **OWNER)
+
+
+def test_set_hub_reverts_a_contract_that_is_no_hub(world):
+    with boa.reverts():
+        world.engine.set_hub(world.token.address, **OWNER)
+    assert world.engine.hub() == world.hub.address
+
+
+def test_set_hub_reverts_another_calendar(world):
+    # of another GENESIS, or with a void epoch as its newest: the price is not of the end of its last epoch
+    w = world
+    hub = new_hub(1, last=7)
+    for stamp in (-w.parameters.epoch, -1, 1, 365 * DAY):
+        hub.set_price(1, 1, w.parameters.end(7) + stamp, 0)
+        with boa.reverts("engine: hub of another calendar"):
+            w.engine.set_hub(hub.address, **OWNER)
+    hub.set_price(1, 1, w.parameters.end(7), 0)
+    w.engine.set_hub(hub.address, **OWNER)
+    assert w.engine.hub() == hub.address
 
 
 def test_set_hub_reverts_too_many(world):
     w = world
     w.after(2 * DAY)
+    hub = new_hub(1)
     for _ in range(128):
-        w.engine.set_hub(STRANGER.address, **OWNER)
+        w.engine.set_hub(hub.address, **OWNER)
     with boa.reverts("engine: too many hubs"):
-        w.engine.set_hub(w.hub.address, **OWNER)
-    assert (w.engine.hub_of(w.period - 1), w.engine.hub_of(w.period)) == (w.hub.address, STRANGER.address)
+        w.engine.set_hub(hub.address, **OWNER)
+    assert (w.engine.hub_of(w.period - 1), w.engine.hub_of(w.period)) == (w.hub.address, hub.address)
 
 
 def test_set_hub_reverts_from_anybody_but_the_owner(world):
