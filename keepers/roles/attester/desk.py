@@ -62,8 +62,9 @@ class Desk:
             self.gauges.ingest,
         )  # fmt: skip
         self.exchange = Exchange(
-            self.who, context.store, self.domain, now, self.observers, self.signers, calendar.end, allowances.early
-        )
+            self.who, context.store, self.domain, now, self.observers, self.signers, calendar.end, allowances.early,
+            self._fits,
+        )  # fmt: skip
         self.started = 0.0
         self.listen_until = 0.0
         self.last = 0
@@ -116,6 +117,10 @@ class Desk:
         """Our seat in the committee of this moment."""
         committee = self.committees.of_epoch(self.context.epoch())
         return None if committee is None else committee.seat_of(self.who)
+
+    def _fits(self, epoch: int, body: bytes) -> bool:
+        snapshot = self.snapshots.known(epoch)
+        return snapshot is None or len(body) == Body.length(len(snapshot.nodes))
 
     def _key_of(self, node: int, epoch: int) -> str | None:
         """None: no such node; "": this attester cannot tell yet (a clock that is ahead, a chain that is away)."""

@@ -56,7 +56,8 @@ class Exchange:
     """Books of one attester, and the routes that fill them.
 
     `committee_of(epoch)` gives the committee that observes an epoch that may be written about now, None for any other
-    epoch; `signers_of(epoch)` the one that signs its report.
+    epoch; `signers_of(epoch)` the one that signs its report. `fits(epoch, body)` says whether a body has the length of
+    the epoch's snapshot: a seat may sign any bytes, and what nobody can read must neither be proposed nor be missed.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Exchange:
         signers_of: Callable[[int], Committee | None],
         end_of: Callable[[int], float],
         early: float,
+        fits: Callable[[int, bytes], bool] = lambda epoch, body: True,
     ) -> None:
         self._who = who
         self._store = store
@@ -78,6 +80,7 @@ class Exchange:
         self._signers_of = signers_of
         self._end_of = end_of
         self._early = early
+        self._fits = fits
         self._lock = threading.RLock()
         self._held: dict[int, dict[tuple[int, bytes], Held]] = {}
         self._proposals: dict[int, dict[int, Proposal]] = {}
@@ -213,11 +216,13 @@ class Exchange:
     # ------------------------------------------------------------------ reading
 
     def held(self, epoch: int) -> dict[int, Held]:
-        """One whole observation a seat: the one that was here first."""
+        """One whole observation a seat that can be read: the one that was here first."""
         with self._lock:
             best: dict[int, Held] = {}
             for (seat, _), held in self._held.get(epoch, {}).items():
-                if held.whole and (seat not in best or held.held_at < best[seat].held_at):
+                if seat in best and held.held_at >= best[seat].held_at:
+                    continue
+                if held.whole and self._fits(epoch, held.body):
                     best[seat] = held
             return best
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -216,8 +217,9 @@ def test_head_log_knows_what_was_head_until_when() -> None:
 class World:
     """An exchange of seat 0 at a settable time."""
 
-    def __init__(self) -> None:
+    def __init__(self, fits: Callable[[int, bytes], bool] = lambda epoch, body: True) -> None:
         self.now = END + 40.0
+        self.fits = fits
         self.store = open_store("sqlite://", threaded=False)
         self.exchange = self.make()
 
@@ -225,7 +227,9 @@ class World:
         def lookup(epoch: int) -> Committee | None:
             return COMMITTEE if epoch in (8, 9) else None
 
-        return Exchange(SEATS[0].address, self.store, DOMAIN, lambda: self.now, lookup, lookup, lambda e: END, 5)
+        return Exchange(
+            SEATS[0].address, self.store, DOMAIN, lambda: self.now, lookup, lookup, lambda e: END, 5, self.fits
+        )
 
 
 def observation(seat: int, price: int = 5, epoch: int = 8, by: int | None = None, body: bytes | None = None) -> ObsBody:
@@ -288,6 +292,15 @@ def test_second_observation_of_a_seat_is_kept_as_evidence() -> None:
     assert world.exchange.held(8)[2].signed.price == 5, "the first one counts"
     with world.store.read() as connection:
         assert connection.execute(select(func.count()).select_from(AttesterEquivocation)).scalar() == 1
+
+
+def test_body_that_nobody_can_read_is_not_held_and_does_not_hide_a_readable_one() -> None:
+    world = World(fits=lambda epoch, body: len(body) == Body.length(3))
+    world.exchange.take_observation(observation(2, body=b"x" * 7))
+    assert world.exchange.held(8) == {}, "signed, whole, and of no use"
+    world.now += 1
+    world.exchange.take_observation(observation(2))
+    assert world.exchange.held(8)[2].body == observation(2).body
 
 
 def test_somebody_with_our_key_is_noticed() -> None:

@@ -129,6 +129,21 @@ def test_silent_leader_costs_a_view() -> None:
     assert report["who"].bit_count() == 3
 
 
+def test_body_of_a_wrong_length_harms_nobody() -> None:
+    """A byzantine seat signs bytes that fit its hash and no snapshot: reports go on, in the first view, without it."""
+    town = Town()
+    town.run_epochs(2)
+    liar = town.attesters[3]
+    liar.hand._draft = lambda epoch, snapshot, now: (b"x" * 7, PRICE)  # type: ignore[method-assign]
+    town.run_epochs(3)
+    assert town.world.hub.last_epoch == 5
+    reports = [event for event in town.chain.log if event.name == "Report"][2:]
+    assert [event["facts"] >> 40 & 0xFFFF for event in reports if event["epoch"] % 4 != 3] == [0, 0]
+    for attester in town.attesters[:3]:
+        assert sorted(attester.desk.exchange.held(5)) == [0, 1, 2]
+        assert attester.desk.last == 5, "nobody stumbles over it after the report either"
+
+
 def test_late_heartbeat_counts_within_its_window_only() -> None:
     town = Town()
     town.run_epochs(2)
