@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stake": ("stake", "stake", "Stake behind your machines: show, add, remove, withdraw."),
     "earnings": ("earnings", "earnings", "What a provider has earned and can redeem."),
     "key": ("key", "key", "Keys: new, import, list, test, rotate, backup."),
+    "signlog": ("signlog", "signlog", "What the attester's seat has signed; moving a seat to another machine."),
     "agent": ("up", "agent", "Run an agent: the daemon of a machine."),
     "attester": ("up", "attester", "Run an attester: a seat of the committee."),
     "settler": ("up", "settler", "Run a settler: permissionless upkeep for a bounty."),

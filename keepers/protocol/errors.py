@@ -232,9 +232,11 @@ CODES = _table(
         "H6402", "the sign log is older than what this seat has signed", "restore the newest one, or take a new key", 6
     ),
     Code("H6403", "another process signs for this seat", "stop it, or rotate the seat's key", 6),
+    Code("H6404", "the sign log is retired", "use the one that replaced it", 6),
     Code(
         "H6405", "this seat has signed something else in its place", "nothing: the next view brings another chance", 6
     ),
+    Code("H6407", "the sign log is damaged", "restore the newest copy, or declare it lost with a watermark", 6),
     Code(
         "H6501", "no price source gives a price", "check the sources: hearth check attester; retrying is safe", 7, True
     ),

@@ -85,6 +85,13 @@ class SeatSignature(msgspec.Struct, array_like=True, forbid_unknown_fields=True,
     signature: Compact
 
 
+class SeatRecord(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """What a seat holds of another seat's signatures of one epoch."""
+
+    observations: Annotated[list[SignedObs], Meta(max_length=31)]
+    signatures: Annotated[list[SeatSignature], Meta(max_length=1_024)]
+
+
 T = TypeVar("T")
 _BEAT = msgspec.json.Decoder(Beat)
 _BEATS = msgspec.json.Decoder(Annotated[list[Beat], Meta(min_length=1, max_length=MAX_BATCH)])

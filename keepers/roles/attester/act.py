@@ -18,9 +18,9 @@ from keepers.roles.attester.desk import Desk
 from keepers.roles.attester.facts import FactBook
 from keepers.roles.attester.observe import Snapshot, body_of
 from keepers.roles.attester.prices import PriceSource, median_price
-from keepers.roles.attester.sign import OBSERVATION, REPORT, AlreadySigned
+from keepers.roles.attester.signlog import OBSERVATION, REPORT, AlreadySigned
 from keepers.roles.attester.view import Built
-from keepers.runtime.role import Skip
+from keepers.runtime.role import Fatal, Skip
 from keepers.wire.attester_client import Unreachable
 from keepers.wire.codec import Proposal, SeatSignature, SignedObs
 from keepers.wire.signatures import compact
@@ -55,6 +55,8 @@ class Hand:
             except Skip as skip:
                 self._desk.log.debug("skip: %s", skip.reason)
             except HearthError as error:
+                if error.code == "H6403":  # the sign log is no longer ours
+                    raise Fatal(error) from error
                 self._desk.log.warning("%s: %s", error.code, error.message)
                 self._failed(error.code)
         self._repeat()
@@ -74,7 +76,8 @@ class Hand:
         digest = desk.exchange.digest_of(unsigned)
         desk.exchange.draft(unsigned, body)
         self._require_clock()
-        signature = desk.sign_book.sign_once(OBSERVATION, epoch, 0, digest, desk.key, now)
+        opens = desk.calendar.end(epoch) + desk.schedule.freeze
+        signature = desk.sign_book.sign_once(OBSERVATION, epoch, 0, digest, desk.key, now, opens)
         signed = SignedObs(generation, epoch, seat, keccak(body), price, signature)
         desk.exchange.adopt_own(signed, body, desk.context.clock.precise())
         desk.log.info("epoch %d: observed %d nodes, price %d", epoch, len(snapshot.nodes), price)
@@ -134,7 +137,8 @@ class Hand:
         view = views.signed_view(built.view)
         now = desk.context.clock.now()
         self._require_clock()
-        signature = desk.sign_book.sign_once(REPORT, built.epoch, view, built.digest, desk.key, now)
+        opens = self._facts.base(built.epoch, desk.context.reader.head()) + desk.schedule.opens(built.view)
+        signature = desk.sign_book.sign_once(REPORT, built.epoch, view, built.digest, desk.key, now, opens)
         desk.gauges.signed(built.epoch)
         return compact(signature)
 

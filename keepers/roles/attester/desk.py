@@ -22,6 +22,7 @@ from keepers.roles.attester.gauges import AttesterGauges
 from keepers.roles.attester.ingest import Ingest, make_admission
 from keepers.roles.attester.observe import HeadLog, Seen, Snapshots
 from keepers.roles.attester.sign import SignBook
+from keepers.roles.attester.signlog import SignLog, scope_of
 from keepers.roles.attester.view import Built
 from keepers.runtime import checks
 from keepers.runtime.clock import VirtualClock
@@ -55,7 +56,9 @@ class Desk:
         keep = allowances.head + allowances.late + 2 * calendar.slot
         self.heads = HeadLog(context.reader.head, context.reader.block, now, keep)
         self.seen = Seen()
-        self.sign_book = SignBook(context.store, f"{deployment.chain_id}:{self.domain.contract}:{self.who}")
+        scope = scope_of(deployment.chain_id, self.domain.contract, self.who)
+        # on a local network the same keys may be at work in several runs at once
+        self.sign_book = SignBook(SignLog.beside(context.store, scope, machine_wide=not deployment.local))
         admission = make_admission(calendar, allowances, self.domain, self._key_of, self.heads, self.seen)
         self.ingest = Ingest(
             self.who, context.store, self.seen, admission, now, self.clock_is_right, self.gauges.beats,
@@ -74,7 +77,8 @@ class Desk:
         self._clients: dict[tuple[int, str], AttesterClient] = {}
 
     def close(self) -> None:
-        """Let threads and connections go."""
+        """Let threads, connections and the sign log go."""
+        self.sign_book.log.close()
         if self.pool is not None:
             self.pool.shutdown(wait=False, cancel_futures=True)
         self.http.close()

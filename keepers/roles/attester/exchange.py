@@ -25,7 +25,7 @@ from keepers.roles.attester.tables import (
 )
 from keepers.store.engine import Store
 from keepers.wire.attester_client import AttesterClient, Unreachable
-from keepers.wire.codec import BODY_LIMIT, Decoder, ObsBody, Proposal, SeatSignature, SignedObs, encode
+from keepers.wire.codec import BODY_LIMIT, Decoder, ObsBody, Proposal, SeatRecord, SeatSignature, SignedObs, encode
 from keepers.wire.committee import Committee
 from keepers.wire.routing import Refused, Request, Response, Route
 from keepers.wire.signatures import BadSignature, recover, recover_compact
@@ -35,6 +35,7 @@ _OBS: Any = AttesterObservation.__table__  # type: ignore[attr-defined]
 _PROPOSALS: Any = AttesterProposal.__table__  # type: ignore[attr-defined]
 _SIGNATURES: Any = AttesterSignature.__table__  # type: ignore[attr-defined]
 _TWICE: Any = AttesterEquivocation.__table__  # type: ignore[attr-defined]
+MAX_SHOWN = 1_024  # signatures of a seat that are shown to who asks
 PER_SEAT = 2  # observations of one seat and epoch that are kept: a second one is evidence, more tell nothing new
 
 
@@ -240,6 +241,17 @@ class Exchange:
         """Signatures on a digest by seat."""
         with self._lock:
             return dict(self._signatures.get(epoch, {}).get(digest, {}))
+
+    def record(self, epoch: int, seat: int) -> SeatRecord:
+        """What is held here that a seat signed for an epoch."""
+        with self._lock:
+            observations = [held.signed for (by, _), held in self._held.get(epoch, {}).items() if by == seat]
+            signatures = [
+                SeatSignature(0, epoch, view, digest, seat, self._signatures[epoch][digest][seat])
+                for (e, view, by), digest in self._signed.items()
+                if e == epoch and by == seat
+            ]
+        return SeatRecord(observations, signatures[-MAX_SHOWN:])
 
     # ------------------------------------------------------------------ giving
 

@@ -4,13 +4,16 @@
     Attester(signer, build_sources(specs, local, http))        the same from settings
 
 `mount(context)` needs `context.senders[signer.address]` to submit reports and `context.attestations`. Its routes are
-POST /v1/{heartbeats, observations, proposals, signatures} and GET /v1/epochs/{epoch}, /v1/nodes/{node}. Everything it
-does is decided by `decide.decide` from what it holds and what time it is: a timer only wakes it, a lost tick loses
-nothing. The timers `view-V.I` cover the first views of an epoch; `poll` covers all of them on a real clock.
+POST /v1/{heartbeats, observations, proposals, signatures} and GET /v1/epochs/{epoch}, /v1/epochs/{epoch}/seats/{seat},
+/v1/nodes/{node}. Everything it does is decided by `decide.decide` from what it holds and what time it is: a timer only
+wakes it, a lost tick loses nothing. The timers `view-V.I` cover the first views of an epoch; `poll` covers all of them
+on a real clock.
 
     desk     key, books, committees, the followed chain      facts    what is known of an ended epoch
     decide   the rules, pure                                 act      what the rules chose
-    start    the test of the sign log                        gauges   metrics          reads   GET routes
+    signlog  what was signed, once a place                   start    the test of the sign log
+    locks    one process a seat; old copies are known        doppelganger   is the key used elsewhere?
+    gauges   metrics                                         reads    GET routes
 """
 
 from __future__ import annotations
@@ -22,16 +25,17 @@ from keepers.chain.keys import Signer
 from keepers.chain.ports import BlockRef
 from keepers.protocol.errors import HearthError
 from keepers.roles.attester import decide as rules
+from keepers.roles.attester import doppelganger
 from keepers.roles.attester.act import Hand
 from keepers.roles.attester.decide import AttesterPlan, AttesterView
 from keepers.roles.attester.desk import Desk
 from keepers.roles.attester.facts import FactBook
 from keepers.roles.attester.prices import Fixed, PriceSource
 from keepers.roles.attester.reads import read_routes
-from keepers.roles.attester.sign import OBSERVATION
+from keepers.roles.attester.signlog import NEW, OBSERVATION
 from keepers.roles.attester.start import check_sign_log
 from keepers.runtime.clock import VirtualClock
-from keepers.runtime.role import Context, Fatal, Role, Route, Skip
+from keepers.runtime.role import Context, Role, Route, Skip
 from keepers.runtime.ticker import Block, Epoch, Every, Slot, Timer, Trigger, slot_of_ordinal
 from keepers.wire.codec import BEATS_LIMIT
 
@@ -90,13 +94,13 @@ class Attester(Role[AttesterView, AttesterPlan]):
         desk.ingest.restore()
         desk.exchange.restore({})
         for epoch in range(max(1, desk.last), desk.last + OPEN_EPOCHS):
-            digest = desk.sign_book.signed(OBSERVATION, epoch, 0)
+            digest = desk.sign_book.log.signed(OBSERVATION, epoch, 0)
             if digest is not None:
                 desk.exchange.own[epoch] = digest
         seat = desk.seat_now()
         self.log.info(
             "seat %s, sign log at epoch %d, %d price sources, next report: epoch %d",
-            "none yet" if seat is None else seat, desk.sign_book.watermark(), len(self.prices), desk.last + 1,
+            "none yet" if seat is None else seat, desk.sign_book.log.watermark(), len(self.prices), desk.last + 1,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -134,15 +138,8 @@ class Attester(Role[AttesterView, AttesterPlan]):
     def observe(self, trigger: Trigger, at: BlockRef) -> AttesterView:
         desk, calendar, now = self.desk, self.context.calendar, self.context.clock.precise()
         desk.heads.look()
-        if desk.exchange.impostor:
-            raise Fatal(
-                HearthError(
-                    "H6403",
-                    "somebody else signs with this seat's key",
-                    why=["a peer has an observation under our key that this process did not sign"],
-                    next=["stop the other process, or rotate the seat's key, before starting again"],
-                ),
-            )
+        if desk.exchange.impostor or trigger.timer == "cutoff":
+            doppelganger.watch(desk, trigger.ordinal - 1)
         current = self.context.epoch()
         if current == 0:
             self._clock_allows()
@@ -161,8 +158,9 @@ class Attester(Role[AttesterView, AttesterPlan]):
         if not facts:
             raise Skip("no committee is in force yet")
         desk.gauges.lag(current - 1 - desk.last)
-        may_sign = self._clock_allows() and now >= desk.listen_until
-        return AttesterView(now, desk.last, calendar.epoch_seconds, desk.schedule, tuple(facts), may_sign)
+        may_sign = self._clock_allows() and self._has_listened(now)
+        guard = desk.sign_book.log.guard
+        return AttesterView(now, desk.last, calendar.epoch_seconds, desk.schedule, tuple(facts), may_sign, guard)
 
     def decide(self, view: AttesterView) -> AttesterPlan:
         return rules.decide(view)
@@ -183,6 +181,15 @@ class Attester(Role[AttesterView, AttesterPlan]):
             self._told = fault.code
             self.log.error("nothing is signed", extra={"code": fault.code, "reason": fault.message})
         return False
+
+    def _has_listened(self, now: float) -> bool:
+        """Whether the epoch is over in which a new sign log only listens; then it is no new one any more."""
+        desk = self.desk
+        if now < desk.listen_until:
+            return False
+        if desk.sign_book.log.state == NEW:
+            desk.sign_book.log.settle()
+        return True
 
     def _close_slot(self, ordinal: int) -> None:
         epoch, slot = slot_of_ordinal(ordinal)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,81 +27,18 @@ from keepers.roles.attester.prices import (
     median_price,
     parse_price,
 )
-from keepers.roles.attester.sign import OBSERVATION, REPORT, AlreadySigned, SignBook
-from keepers.roles.attester.tables import AttesterEquivocation, SignLog
+from keepers.roles.attester.tables import AttesterEquivocation
 from keepers.store.migrations import open_store
 from keepers.wire.attester_client import Endpoint
 from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode
 from keepers.wire.committee import Committee
 from keepers.wire.routing import Refused, Request
-from keepers.wire.signatures import compact, recover
+from keepers.wire.signatures import compact
 
 SEATS = [LocalSigner(keccak(f"seat {i}".encode())) for i in range(4)]
 COMMITTEE = Committee(1, 1, tuple(Endpoint(i, seat.address, f"http://seat-{i}") for i, seat in enumerate(SEATS)))
 DOMAIN = Domain(31_337, "0x" + "22" * 20)
 END = 10_000
-ROOT = Path(__file__).parents[3]
-
-# ---------------------------------------------------------------------- sign log
-
-
-def test_one_digest_of_a_view_and_the_same_again() -> None:
-    book = SignBook(open_store("sqlite://", threaded=False), "scope")
-    first = book.sign_once(REPORT, 5, 0, b"a" * 32, SEATS[0], 1)
-    assert recover(b"a" * 32, first) == SEATS[0].address
-    assert book.sign_once(REPORT, 5, 0, b"a" * 32, SEATS[0], 2) == first
-    with pytest.raises(AlreadySigned) as caught:
-        book.sign_once(REPORT, 5, 0, b"b" * 32, SEATS[0], 3)
-    assert caught.value.code == "H6405"
-    book.sign_once(REPORT, 5, 1, b"b" * 32, SEATS[0], 3)
-    book.sign_once(OBSERVATION, 5, 0, b"c" * 32, SEATS[0], 3)
-    assert book.views(5) == {0, 1} and book.watermark() == 5
-    assert book.signed(OBSERVATION, 5, 0) == b"c" * 32
-
-
-def test_scopes_do_not_meet() -> None:
-    store = open_store("sqlite://", threaded=False)
-    SignBook(store, "chain 1").sign_once(REPORT, 5, 0, b"a" * 32, SEATS[0], 1)
-    other = SignBook(store, "chain 2")
-    assert other.watermark() == 0
-    other.sign_once(REPORT, 5, 0, b"b" * 32, SEATS[0], 1)
-
-
-CRASH = """
-import sys
-from keepers.chain.keys import LocalSigner
-from keepers.protocol.hashing import keccak
-from keepers.roles.attester.sign import REPORT, SignBook
-from keepers.store.migrations import open_store
-book = SignBook(open_store(sys.argv[1]), "scope")
-try:
-    signature = book.sign_once(REPORT, 9, 0, bytes([int(sys.argv[2])]) * 32, LocalSigner(keccak(b"seat 0")), 1)
-    print(signature.hex())
-except Exception as error:
-    print(type(error).__name__)
-"""
-
-
-@pytest.mark.parametrize(
-    "point", ["attester.sign.before-row", "attester.sign.after-row", "attester.sign.after-signature"]
-)
-def test_killed_at_any_step_never_two_digests(tmp_path: Path, point: str) -> None:
-    """Killed while signing one digest, started again with other data: at most one digest is ever signed."""
-    url = f"sqlite:///{tmp_path / 'state.db'}"
-
-    def run(digest: int, crash: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "HEARTH_CRASH_AT": crash}
-        command = [sys.executable, "-c", CRASH, url, str(digest)]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
-
-    killed = run(1, point)
-    assert killed.returncode == -signal.SIGKILL and killed.stdout == ""
-    second, third = run(2, ""), run(1, "")
-    signed = [out.stdout.strip() for out in (second, third)]
-    assert signed.count("AlreadySigned") == 1, "exactly one of the two digests is signed"
-    logged = point != "attester.sign.before-row"
-    assert (signed[0] == "AlreadySigned") == logged, "the row is written before the signature exists"
-
 
 # ---------------------------------------------------------------------- ingest
 
@@ -477,8 +410,3 @@ def test_source_settings_are_checked(specs: list[dict[str, object]]) -> None:
     with pytest.raises(PriceUnavailable) as caught:
         build_sources(specs, True, httpx.Client())
     assert (caught.value.code, caught.value.exit_code) == ("H1501", 2)
-
-
-def test_sign_log_table_has_the_unique_place() -> None:
-    names = {tuple(c.name for c in u.columns) for u in SignLog.__table__.constraints if hasattr(u, "columns")}  # type: ignore[attr-defined]
-    assert ("scope", "kind", "epoch", "view") in names

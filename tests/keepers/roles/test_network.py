@@ -14,7 +14,7 @@ from keepers.protocol.nodes import Status
 from keepers.roles.attester.decide import AttesterPlan, Propose
 from keepers.roles.attester.prices import PriceUnavailable
 from keepers.roles.attester.role import Attester
-from keepers.roles.attester.tables import SignLog
+from keepers.roles.attester.signlog import ROWS
 from keepers.roles.settler.decide import Policy
 from keepers.runtime.role import Fatal
 from keepers.runtime.ticker import Trigger
@@ -273,7 +273,7 @@ def test_attesters_restarted_at_every_stage_sign_one_digest_a_view() -> None:
     assert town.world.hub.last_epoch == 5
     with town.kept.read() as connection:
         places = connection.execute(
-            select(func.count()).select_from(SignLog).group_by(SignLog.scope, SignLog.kind, SignLog.epoch, SignLog.view)
+            select(func.count()).select_from(ROWS).group_by(ROWS.c.scope, ROWS.c.kind, ROWS.c.epoch, ROWS.c.view)
         ).all()
     assert places and all(count == 1 for (count,) in places)
     reports = [event for event in town.chain.log if event.name == "Report"]
@@ -365,7 +365,7 @@ def test_clock_set_between_the_decision_and_the_signature_is_noticed() -> None:
 def signatures(town: Town) -> int:
     """Rows of all sign logs."""
     with town.kept.read() as connection:
-        return len(connection.execute(select(SignLog.__table__)).all())  # type: ignore[attr-defined]
+        return len(connection.execute(select(ROWS)).all())
 
 
 def test_attester_gauges_after_a_report() -> None:
@@ -417,7 +417,9 @@ def test_every_write_of_an_attester_needs_a_signature() -> None:
             status = router.dispatch(Request(route.method, route.path, body)).status
             assert status in (400, 401, 403), (route.path, body, status)
     reads = [
-        route.path.replace("{epoch}", "2").replace("{node}", "0") for route in router.routes if route.method == "GET"
+        route.path.replace("{epoch}", "2").replace("{node}", "0").replace("{seat}", "1")
+        for route in router.routes
+        if route.method == "GET"
     ]
     assert all(router.dispatch(Request("GET", path)).status == 200 for path in reads)
     assert router.dispatch(Request("GET", "/v1/nodes/1e3")).status == 400
