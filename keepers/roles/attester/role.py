@@ -128,7 +128,9 @@ class Attester(Role[AttesterView, AttesterPlan]):
     def routes(self) -> Sequence[Route]:
         desk = self.desk
         return [
-            Route("POST", "/v1/heartbeats", desk.ingest.heartbeats, limit=BEATS_LIMIT, bare=True),
+            Route(
+                "POST", "/v1/heartbeats", desk.ingest.heartbeats, limit=BEATS_LIMIT, bare=True, batch=desk.ingest.many
+            ),
             *desk.exchange.routes(),
             *read_routes(desk.exchange, desk.seen, lambda: desk.last),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -30,7 +30,7 @@ from keepers.roles.attester.prices import (
 from keepers.roles.attester.tables import AttesterEquivocation
 from keepers.store.migrations import open_store
 from keepers.wire.attester_client import Endpoint
-from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode
+from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode, pack_beats
 from keepers.wire.committee import Committee
 from keepers.wire.routing import Refused, Request
 from keepers.wire.signatures import compact
@@ -51,6 +51,9 @@ class Always:
 
     def admit(self, beat: Beat, now: float) -> str:
         return "repeat" if self.seen.has(beat.node, beat.epoch, beat.slot) else "counted"
+
+    def admit_many(self, beats: Sequence[Beat], now: float) -> list[str]:
+        return [self.admit(beat, now) for beat in beats]
 
 
 def ingest_on(store: object, seen: Seen, observing: bool = True) -> Ingest:
@@ -82,8 +85,20 @@ def test_skewed_attester_observes_nothing() -> None:
 def test_route_answers_a_word_a_beat() -> None:
     ingest = ingest_on(open_store("sqlite://", threaded=False), Seen())
     assert ingest.heartbeats(Request("POST", "/", encode(beat(1, 0)))).body == b'["counted"]'
-    with pytest.raises(Refused):
-        ingest.heartbeats(Request("POST", "/", b"{}"))
+    assert ingest.heartbeats(Request("POST", "/", pack_beats([beat(2, 0)]), packed=True)).body == b'["counted"]'
+
+
+def test_requests_that_wait_together_are_judged_together_and_answered_apart() -> None:
+    seen = Seen()
+    ingest = ingest_on(open_store("sqlite://", threaded=False), seen)
+    ingest.take([beat(7, 0)])
+    given = [encode(beat(1, 0)), b"{}", encode([beat(7, 0), beat(2, 0)]), pack_beats([beat(3, 0), beat(4, 1)]), b"x"]
+    packed = [False, False, False, True, True]
+    found = ingest.many([Request("POST", "/", b, packed=p) for b, p in zip(given, packed, strict=True)])
+    assert [answer.status for answer in found] == [200, 400, 200, 200, 400]
+    assert [found[i].body for i in (0, 2, 3)] == [b'["counted"]', b'["repeat","counted"]', b'["counted","counted"]']
+    assert [answer.wasted for answer in found] == [0, 1, 1, 0, 1], "what was worth something costs its sender nothing"
+    assert seen.masks(3) == {7: 1, 1: 1, 2: 1, 3: 1, 4: 2}
 
 
 @pytest.mark.parametrize(
@@ -99,8 +114,8 @@ def test_route_answers_a_word_a_beat() -> None:
 )
 def test_status_of_a_single_beat(word: str, status: int) -> None:
     class Says:
-        def admit(self, given: Beat, now: float) -> str:
-            return word
+        def admit_many(self, given: Sequence[Beat], now: float) -> list[str]:
+            return [word] * len(given)
 
     store, seen = open_store("sqlite://", threaded=False), Seen()
     ingest = Ingest("0xme", store, seen, Says(), lambda: 0.0, lambda: True)  # type: ignore[arg-type]
