@@ -50,7 +50,7 @@ def show(options: Options, rows: int) -> None:
             f" seat       {data['scope']}",
             f" state      {said.get(str(data['state']), data['state'])}",
             f" watermark  epoch {data['watermark']}"
-            + (f", nothing new through epoch {data['floor']}" if data["floor"] else ""),
+            + (f", declared lost or taken over through epoch {data['floor']}" if data["floor"] else ""),
         ]
         table = [[r.kind, str(r.epoch), str(r.view & 0xFFFF), "0x" + r.digest.hex(), str(r.serial)] for r in newest]
         return "\n".join([*lines, "", output.table(["kind", "epoch", "view", "digest", "row"], table, 120)])
@@ -98,7 +98,7 @@ def export(options: Options, file: Path, retire: bool) -> None:
 @click.option("--watermark", type=click.IntRange(1, 2**32 - 1), metavar="EPOCH", help="Declare all before it lost.")
 @click.pass_obj
 def import_(options: Options, file: Path | None, watermark: int | None) -> None:
-    """Take over a retired log, or declare a lost one: nothing new is signed through EPOCH. Only ever forward.
+    """Take over a retired log, or declare a lost one through EPOCH. Only ever forward.
 
     Either way the seat then listens for one whole epoch before it signs.
     """
@@ -108,12 +108,12 @@ def import_(options: Options, file: Path | None, watermark: int | None) -> None:
         raise HearthError("H1005", "give a FILE, or --watermark EPOCH")
     with _opened(options, fresh=True) as (log, _):
         if watermark is not None:
-            _ahead(options, watermark)
-            options.note(f" plan  sign nothing new of {log.scope} through epoch {watermark}")
+            closed = _ahead(options, watermark)
+            options.note(f" plan  {log.scope}: nothing is signed where it may have signed through epoch {watermark}")
             if options.planned({"scope": log.scope, "watermark": watermark}):
                 return
             options.confirm()
-            log.raise_floor(watermark)
+            log.raise_floor(watermark, closed)
         else:
             assert file is not None
             interchange.take_over(log, _read(file))
@@ -122,16 +122,21 @@ def import_(options: Options, file: Path | None, watermark: int | None) -> None:
     options.note("next  hearth check attester, then start it")
 
 
-def _ahead(options: Options, watermark: int) -> None:
-    """Raises H1005 unless the epoch is the present one or later: an earlier self may have signed up to now."""
+def _ahead(options: Options, watermark: int) -> float:
+    """The time at which the observation of that epoch is due: what opens later is free again.
+
+    Raises H1005 unless the epoch is the present one or later: an earlier self may have signed up to now.
+    """
     hearth = options.hearth()
-    present = hearth.deployment.clock().epoch(hearth.reader.head().timestamp)
+    calendar = hearth.deployment.clock()
+    present = calendar.epoch(hearth.reader.head().timestamp)
     if watermark < present:
         raise HearthError(
             "H1005",
             f"epoch {watermark} has passed: what was lost may have signed up to epoch {present}",
             next=(f"hearth signlog import --watermark {present}",),
         )
+    return float(calendar.end(watermark) + hearth.deployment.allowances.freeze)
 
 
 def _read(file: Path) -> str:

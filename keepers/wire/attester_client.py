@@ -26,6 +26,10 @@ class Unreachable(HearthError):
     """The attester did not answer, or not with success (H2007). Repeating is safe: every write is idempotent."""
 
 
+class Declined(Unreachable):
+    """It answered, and did not want this message (HTTP 4xx): the next one may be welcome."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """Where a seat of the committee listens: `address` lower-case 0x…, `url` without a trailing slash."""
@@ -99,10 +103,9 @@ class AttesterClient:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._error(f"{type(error).__name__}: {error}") from error
         if answer.status_code != 200:
-            raise self._error(f"HTTP {answer.status_code} {content[:200].decode('utf-8', 'replace')}")
+            refused = Declined if 400 <= answer.status_code < 500 else Unreachable
+            raise self._error(f"HTTP {answer.status_code} {content[:200].decode('utf-8', 'replace')}", refused)
         return bytes(content)
 
-    def _error(self, what: str) -> Unreachable:
-        return Unreachable(
-            "H2007", f"attester {self.endpoint.seat} at {self._base} gave no acknowledgement", why=[what]
-        )
+    def _error(self, what: str, kind: type[Unreachable] = Unreachable) -> Unreachable:
+        return kind("H2007", f"attester {self.endpoint.seat} at {self._base} gave no acknowledgement", why=[what])

@@ -6,6 +6,7 @@ Everything here is shared by the three steps of a cycle (`facts`, `decide`, `act
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Connection
@@ -39,7 +40,14 @@ SEND_TIMEOUT_S = 5.0
 class Desk:
     """Made at `mount`; `last` and `tree` follow the chain, `started` is when this process began to observe."""
 
-    def __init__(self, key: Signer, context: Context, log: logging.Logger) -> None:
+    def __init__(
+        self,
+        key: Signer,
+        context: Context,
+        log: logging.Logger,
+        client: Callable[..., AttesterClient] = AttesterClient,
+    ) -> None:
+        self._client = client
         deployment, calendar = context.deployment, context.calendar
         self.key, self.who, self.context, self.calendar, self.log = key, key.address, context, calendar, log
         allowances = deployment.allowances
@@ -113,7 +121,7 @@ class Desk:
             if endpoint.url and endpoint.address != self.who:
                 key = (endpoint.seat, endpoint.url)
                 if key not in self._clients:
-                    self._clients[key] = AttesterClient(endpoint, self.http)
+                    self._clients[key] = self._client(endpoint, self.http)
                 found.append(self._clients[key])
         return found
 

@@ -7,7 +7,7 @@ The role's worker reads the same books (one lock) and pushes to each peer what t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ from keepers.roles.attester.tables import (
     AttesterSignature,
 )
 from keepers.store.engine import Store
-from keepers.wire.attester_client import AttesterClient, Unreachable
+from keepers.wire.attester_client import AttesterClient, Declined, Unreachable
 from keepers.wire.codec import BODY_LIMIT, Decoder, ObsBody, Proposal, SeatRecord, SeatSignature, SignedObs, encode
 from keepers.wire.committee import Committee
 from keepers.wire.routing import Refused, Request, Response, Route
@@ -87,6 +87,7 @@ class Exchange:
         self._proposals: dict[int, dict[int, Proposal]] = {}
         self._signatures: dict[int, dict[bytes, dict[int, bytes]]] = {}
         self._signed: dict[tuple[int, int, int], bytes] = {}  # epoch, view, seat -> digest: one each
+        self._wanted: dict[int, set[bytes]] = {}  # epoch -> observations that proposals name: kept whatever else is
         self._acked: dict[int, dict[int, set[tuple[int, bytes, bool]]]] = {}
         self._delivered: set[tuple[int, int, bytes]] = set()
         self.impostor = False  # somebody else signs with this seat's key
@@ -145,6 +146,8 @@ class Exchange:
     def take_observation(self, given: ObsBody) -> None:
         """Keep a signed observation, its body too if it came along. Refused (4xx) says why not."""
         signed = given.signed
+        if self._knows(given):
+            return
         digest = self.check_observation(signed)
         if given.body and keccak(given.body) != signed.body:
             raise Refused(400, "H6114", "the body is not the one that was signed")
@@ -161,11 +164,18 @@ class Exchange:
             others = [held for (seat, _), held in books.items() if seat == signed.seat and held.signed != signed]
             if known is None and others:
                 self._keep_evidence(signed.epoch, signed.seat, others[0].signed, signed)
-                if len(others) >= PER_SEAT:
-                    return
+                if len(others) >= PER_SEAT and digest not in self._wanted.get(signed.epoch, ()):
+                    raise Refused(409, "H6118", f"{len(others)} observations of seat {signed.seat} are here already")
             held = Held(signed, given.body, self._now() if given.body else 0.0)
             self._save(signed.epoch, digest, held)
             books[signed.seat, digest] = held
+
+    def _knows(self, given: ObsBody) -> bool:
+        """Whether the same signed observation is here, with a body if this one has one: most of what comes is."""
+        digest = self.digest_of(given.signed)
+        with self._lock:
+            known = self._held.get(given.signed.epoch, {}).get((given.signed.seat, digest))
+        return known is not None and known.signed == given.signed and (known.whole or not given.body)
 
     def take_proposal(self, proposal: Proposal) -> None:
         """Keep a leader's proposal, the first of its view. Refused (4xx) says why not."""
@@ -187,11 +197,17 @@ class Exchange:
             }
             self._store.write(lambda connection: connection.execute(insert(_PROPOSALS), [row]))
             books[proposal.view] = proposal
+            self._want(proposal)
         self.take_signature(
             SeatSignature(
                 proposal.kind, proposal.epoch, proposal.view, proposal.digest, proposal.seat, proposal.signature
             )
         )
+
+    def _want(self, proposal: Proposal) -> None:
+        """Whoever equivocates could give every seat observations that the others would not keep, and so no set that
+        anybody can follow: what a leader's set names is always kept."""
+        self._wanted.setdefault(proposal.epoch, set()).update(self.named(proposal))
 
     def take_signature(self, given: SeatSignature) -> None:
         """Keep a seat's signature, one a view. Refused (4xx) says why not."""
@@ -263,11 +279,16 @@ class Exchange:
         bodies: bool,
         forward: bool,
         pool: Executor | None,
+        only: Container[bytes] | None = None,
     ) -> int:
         """Bring each peer what it has not acknowledged: our observation (its body once `bodies`), those of others
-        if `forward`. Returns the messages that were not acknowledged."""
+        if `forward`; `only` those of these digests where it is given. Returns the peers that could not be reached."""
         with self._lock:
-            everything = dict(self._held.get(epoch, {}))
+            everything = {
+                (seat, digest): held
+                for (seat, digest), held in self._held.get(epoch, {}).items()
+                if only is None or digest in only
+            }
         acked = self._acked.setdefault(epoch, {})
         failures: list[int] = []
 
@@ -283,6 +304,8 @@ class Exchange:
                     continue
                 try:
                     client.send_observation(ObsBody(held.signed, held.body if with_body else b""))
+                except Declined:
+                    continue
                 except Unreachable:
                     failures.append(peer)
                     return
@@ -291,11 +314,13 @@ class Exchange:
         _each(one, clients, pool)
         return len(failures)
 
-    def send_missing(self, client: AttesterClient, epoch: int, seats: frozenset[int]) -> None:
-        """Bring a leader the observations that its set lacks. Raises Unreachable."""
-        for seat, held in sorted(self.held(epoch).items()):
-            if seat in seats:
-                client.send_observation(ObsBody(held.signed, held.body))
+    def digests(self, epoch: int, seats: Container[int]) -> set[bytes]:
+        """Digests of what is held of some seats."""
+        return {self.digest_of(held.signed) for seat, held in self.held(epoch).items() if seat in seats}
+
+    def named(self, proposal: Proposal) -> set[bytes]:
+        """Digests of the observations of a set."""
+        return set(map(self.digest_of, proposal.observations))
 
     def broadcast(
         self,
@@ -352,7 +377,8 @@ class Exchange:
                     continue
                 self._held.setdefault(row.epoch, {})[row.seat, bytes(row.digest)] = held
             for row in connection.execute(select(_PROPOSALS).where(_PROPOSALS.c.who == self._who)):
-                self._proposals.setdefault(row.epoch, {})[row.view] = decode_proposal(row.proposal)
+                proposal = self._proposals.setdefault(row.epoch, {})[row.view] = decode_proposal(row.proposal)
+                self._want(proposal)
             for row in connection.execute(select(_SIGNATURES).where(_SIGNATURES.c.who == self._who)):
                 by_seat = self._signatures.setdefault(row.epoch, {}).setdefault(bytes(row.digest), {})
                 by_seat[row.seat] = bytes(row.signature)
@@ -366,7 +392,10 @@ class Exchange:
     def forget_memory(self, before: int) -> None:
         """Drop books of epochs before one."""
         with self._lock:
-            for books in (self._held, self._proposals, self._signatures, self._acked, self.own, self._drafts):
+            kept: tuple[dict[int, Any], ...] = (
+                self._held, self._proposals, self._signatures, self._acked, self.own, self._drafts, self._wanted,
+            )  # fmt: skip
+            for books in kept:
                 for epoch in [e for e in books if e < before]:
                     del books[epoch]
             self._signed = {key: value for key, value in self._signed.items() if key[0] >= before}

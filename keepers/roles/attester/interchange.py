@@ -1,16 +1,16 @@
 """A sign log on its way to another machine: JSON, signed by the seat's own key.
 
     {"content": {"schema": "hearth.signlog/1", "scope": "CHAIN:HUB:SEAT", "log": …, "epoch": newest, "view": …,
-                 "retired": true, "rows": [["report", epoch, view, digest], …]},
+                 "closed": network time of the last signature, "retired": true,
+                 "rows": [["report", epoch, view, digest], …]},
      "signature": …}
 
-It names the newest epoch of which anything was signed and the last 64 digests: enough for the machine that takes over
-to sign nothing twice, as everything at or below that epoch is closed to it.
+Nothing was signed in a place that opened after the last signature, and everything that had opened by then is closed to
+the machine that takes over, but for the last 64 digests themselves.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Literal
 
 import msgspec
@@ -36,6 +36,7 @@ class Unsigned(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     log: str
     epoch: U32
     view: U32
+    closed: Annotated[int, Meta(ge=0)]
     retired: bool
     rows: Annotated[list[tuple[Literal["obs", "report"], U32, U32, Digest]], Meta(max_length=KEPT)]
 
@@ -63,6 +64,7 @@ def export(log: SignLog, signer: DigestSigner) -> str:
         log=log.log,
         epoch=max(newest, log.floor),
         view=max((row.view for row in rows if row.epoch == newest), default=0),
+        closed=max([row.at + 1 for row in rows] + [int(log.unsure_until)]),
         retired=log.state == RETIRED,
         rows=[(row.kind, row.epoch, row.view, "0x" + row.digest.hex()) for row in rows],  # type: ignore[misc]
     )
@@ -71,7 +73,7 @@ def export(log: SignLog, signer: DigestSigner) -> str:
 
 
 def take_over(log: SignLog, text: str) -> int:
-    """Bring a retired log into this one; returns the epoch through which nothing new is signed.
+    """Bring a retired log into this one; returns the newest epoch of which that one has signed anything.
 
     Raises H1006 (no such file, not of this seat, not signed by it, not retired), H1005 (a step back), H6405 (the two
     hold different digests of one place).
@@ -96,11 +98,9 @@ def take_over(log: SignLog, text: str) -> int:
             "that log was not retired: its machine may still sign",
             next=("there: hearth signlog export --retire FILE", "if it is lost: import --watermark EPOCH"),
         )
-    now = int(time.time())
-    rows = [
-        Row(kind, epoch, view, bytes.fromhex(digest[2:]), now, 0, b"") for kind, epoch, view, digest in content.rows
-    ]
-    log.adopt(rows, content.epoch)
+    at = content.closed
+    rows = [Row(kind, epoch, view, bytes.fromhex(digest[2:]), at, 0, b"") for kind, epoch, view, digest in content.rows]
+    log.adopt(rows, content.epoch, content.closed)
     return log.floor
 
 

@@ -18,7 +18,7 @@ on a real clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from keepers.chain.keys import Signer
@@ -37,6 +37,7 @@ from keepers.roles.attester.start import check_sign_log
 from keepers.runtime.clock import VirtualClock
 from keepers.runtime.role import Context, Role, Route, Skip
 from keepers.runtime.ticker import Block, Epoch, Every, Slot, Timer, Trigger, slot_of_ordinal
+from keepers.wire.attester_client import AttesterClient
 from keepers.wire.codec import BEATS_LIMIT
 
 OPEN_EPOCHS = 48  # epochs without a report that are worked on at a time: two void reports' worth
@@ -49,9 +50,13 @@ class Attester(Role[AttesterView, AttesterPlan]):
 
     name: ClassVar[str] = "attester"
 
-    def __init__(self, signer: Signer, prices: Sequence[PriceSource]) -> None:
+    def __init__(
+        self, signer: Signer, prices: Sequence[PriceSource], client: Callable[..., AttesterClient] = AttesterClient
+    ) -> None:
+        """`client(endpoint, http)` reaches another seat: a simulation puts a network of its own there."""
         super().__init__()
         self.key = signer
+        self._client = client
         self.prices = tuple(prices)
         self._desk: Desk | None = None
         self._told: str = ""  # what the log last said of the clock
@@ -79,7 +84,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
             )
         if not self.prices:
             raise HearthError("H1501", "an attester needs a price source", next=["set attester.prices"])
-        self._desk = Desk(self.key, context, self.log)
+        self._desk = Desk(self.key, context, self.log, self._client)
         self.facts = FactBook(self.desk)
         self.hand = Hand(self.desk, self.facts, lambda: self.prices, self._count)
 
@@ -161,7 +166,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
             raise Skip("no committee is in force yet")
         desk.gauges.lag(current - 1 - desk.last)
         may_sign = self._clock_allows() and self._has_listened(now)
-        guard = desk.sign_book.log.guard
+        guard = desk.sign_book.log.unsure_until
         return AttesterView(now, desk.last, calendar.epoch_seconds, desk.schedule, tuple(facts), may_sign, guard)
 
     def decide(self, view: AttesterView) -> AttesterPlan:

@@ -9,7 +9,7 @@ enough while this log is the one that the seat used last. What makes it hold whe
                      started (`guard`): what an earlier self signed, it signed in places that had opened by then
     lost or moved    a new, imported or moved log is NEW: the seat listens one whole epoch first (`start`)
     moved away       an exported log is RETIRED and signs no more
-    known loss       `floor`: nothing new is signed of epochs up to it
+    known loss       `closed`: nothing new is signed of a place that opened at or before it, for ever
 
 The file uses a rollback journal and synchronous=EXTRA: no row is lost to a power cut, and no part of it lies in a
 second file that a copy may lack.
@@ -30,6 +30,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Float,
     Integer,
     LargeBinary,
     MetaData,
@@ -67,7 +68,8 @@ SEATS = Table(
     Column("log", String, nullable=False),  # drawn once: another log of the same seat has another
     Column("place", String, nullable=False),  # where it lies
     Column("state", String, nullable=False),
-    Column("floor", Integer, nullable=False),
+    Column("floor", Integer, nullable=False),  # epochs up to it were declared lost, or came from another log
+    Column("closed", Float, nullable=False),  # network time
 )
 ROWS = Table(
     "signlog_rows",
@@ -129,7 +131,7 @@ class SignLog:
     def __init__(self, ground: _Ground, scope: str, place: str, witness: Witness | None) -> None:
         self._ground, self.scope, self._witness = ground, scope, witness
         self._seat = self._register(place)
-        self.guard = 0.0  # network time: nothing new is signed of a place that opened at or before it
+        self.guard = 0.0  # the same as `closed`, for this process
         self.newest = self._is_newest()
         """Whether nothing can have been signed that is not in this log: the mark in memory names one of its rows."""
 
@@ -172,8 +174,8 @@ class SignLog:
         def work(connection: Connection) -> Any:
             seat = connection.execute(select(SEATS).where(SEATS.c.scope == self.scope)).first()
             if seat is None:
-                row = {"scope": self.scope, "log": secrets.token_hex(16), "place": place, "state": NEW, "floor": 0}
-                connection.execute(insert(SEATS).values(row))
+                fresh = {"log": secrets.token_hex(16), "place": place, "state": NEW, "floor": 0, "closed": 0.0}
+                connection.execute(insert(SEATS).values(scope=self.scope, **fresh))
             elif seat.place != place:
                 state = RETIRED if seat.state == RETIRED else NEW
                 connection.execute(self._set(place=place, state=state))
@@ -201,8 +203,8 @@ class SignLog:
 
     def record(self, kind: str, epoch: int, view: int, digest: bytes, now: int, opens: float) -> None:
         """Write that `digest` is signed at this place; returns once that is on the disk, and only then may it be
-        signed. The same digest again is no news. Raises AlreadySigned where the place holds another digest, where it
-        had opened (`opens`, network time) before the guard, or lies at or below the floor; H6404 for a retired log.
+        signed. The same digest again is no news. Raises AlreadySigned where the place holds another digest, or had
+        opened (`opens`, network time) by `unsure_until`; H6404 for a retired log.
         """
 
         def work(connection: Connection) -> tuple[int, bytes] | None:
@@ -223,13 +225,16 @@ class SignLog:
             self._witness.write(*mark)
 
     def _may_add(self, connection: Connection, kind: str, epoch: int, view: int, opens: float) -> None:
-        seat = connection.execute(select(SEATS.c.state, SEATS.c.floor).where(SEATS.c.scope == self.scope)).one()
+        seat = connection.execute(select(SEATS.c.state, SEATS.c.closed).where(SEATS.c.scope == self.scope)).one()
         if seat.state == RETIRED:
             raise retired()
-        if epoch <= seat.floor:
-            raise _unsure(kind, epoch, view, f"the log was declared lost through epoch {seat.floor}")
-        if opens <= self.guard:
-            raise _unsure(kind, epoch, view, "it was open before this process was sure to be the only one")
+        if opens <= max(self.guard, seat.closed):
+            raise AlreadySigned(
+                "H6405",
+                f"this seat may have signed a {kind} of epoch {epoch}, view {view} before",
+                why=["the place was open before this log was sure to be the only one"],
+                next=["nothing: the next view brings another chance"],
+            )
 
     # ------------------------------------------------------------------ reading
 
@@ -245,8 +250,13 @@ class SignLog:
 
     @property
     def floor(self) -> int:
-        """Nothing new is signed of epochs up to this one."""
+        """Epochs up to this one were declared lost, or came from another log."""
         return int(self._seat.floor)
+
+    @property
+    def unsure_until(self) -> float:
+        """Network time: an earlier self may have signed in any place that had opened by then."""
+        return max(self.guard, float(self._seat.closed))
 
     def rows(self, newest: int | None = None) -> list[Row]:
         """Rows by serial; only so many of the newest where `newest` is given."""
@@ -296,17 +306,18 @@ class SignLog:
         """It signs no more, whatever becomes of this process."""
         self._change(state=RETIRED)
 
-    def raise_floor(self, epoch: int) -> None:
-        """Sign nothing new of epochs up to `epoch`, and listen before anything else. Raises H1005 for a step back."""
+    def raise_floor(self, epoch: int, closed: float) -> None:
+        """What was signed through `epoch` is lost: sign nothing new in a place that opens by `closed`, and listen
+        first. Places of these epochs that open later may be signed. Raises H1005 for a step back."""
         if epoch <= self.watermark():
             raise HearthError(
                 "H1005", f"the log stands at epoch {self.watermark()} already: a watermark may only move forward"
             )
-        self._change(floor=epoch, state=NEW)
+        self._change(floor=epoch, closed=max(closed, self.unsure_until), state=NEW)
 
-    def adopt(self, rows: Sequence[Row], through: int) -> None:
-        """Take over another log's newest rows and its watermark, and listen first. Raises H1005 for a step back, H6405
-        where the two hold different digests of one place."""
+    def adopt(self, rows: Sequence[Row], through: int, closed: float) -> None:
+        """Take over another log's newest rows, its watermark, and the time of its last signature, and listen first.
+        Raises H1005 for a step back, H6405 where the two hold different digests of one place."""
         if through < self.watermark():
             raise HearthError("H1005", f"the log here goes to epoch {self.watermark()}, the other only to {through}")
 
@@ -323,7 +334,7 @@ class SignLog:
                 chain = chained(before, row.kind, row.epoch, row.view, row.digest)
                 mine = Row(row.kind, row.epoch, row.view, row.digest, row.at, serial + 1, chain)
                 connection.execute(insert(ROWS).values(scope=self.scope, **vars(mine)))
-            connection.execute(self._set(floor=through, state=NEW))
+            connection.execute(self._set(floor=through, closed=max(closed, self.unsure_until), state=NEW))
 
         self._ground.write(work)
         self._reload()
@@ -357,15 +368,6 @@ def _another(kind: str, epoch: int, view: int, logged: bytes, asked: bytes) -> A
         "H6405",
         f"this seat has signed another {kind} of epoch {epoch}, view {view}",
         why=[f"in the log 0x{logged.hex()[:16]}…, asked for 0x{asked.hex()[:16]}…"],
-        next=["nothing: the next view brings another chance"],
-    )
-
-
-def _unsure(kind: str, epoch: int, view: int, why: str) -> AlreadySigned:
-    return AlreadySigned(
-        "H6405",
-        f"this seat may have signed a {kind} of epoch {epoch}, view {view} before",
-        why=[why],
         next=["nothing: the next view brings another chance"],
     )
 

@@ -29,7 +29,7 @@ from keepers.roles.attester.prices import (
 )
 from keepers.roles.attester.tables import AttesterEquivocation
 from keepers.store.migrations import open_store
-from keepers.wire.attester_client import Endpoint
+from keepers.wire.attester_client import AttesterClient, Declined, Endpoint, Unreachable
 from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode, pack_beats
 from keepers.wire.committee import Committee
 from keepers.wire.routing import Refused, Request
@@ -240,6 +240,64 @@ def test_second_observation_of_a_seat_is_kept_as_evidence() -> None:
     assert world.exchange.held(8)[2].signed.price == 5, "the first one counts"
     with world.store.read() as connection:
         assert connection.execute(select(func.count()).select_from(AttesterEquivocation)).scalar() == 1
+
+
+def test_more_observations_of_a_seat_are_kept_only_where_a_leaders_set_names_them() -> None:
+    """Whoever equivocates could give each seat others, and no set could be followed by a quorum."""
+    world = World()
+    for price in (5, 6):
+        world.exchange.take_observation(observation(2, price=price))
+    with pytest.raises(Refused) as caught:
+        world.exchange.take_observation(observation(2, price=7))
+    assert (caught.value.status, caught.value.code) == (409, "H6118")
+    named = msgspec.structs.replace(proposal(), observations=[observation(2, price=7).signed])
+    world.exchange.take_proposal(named)
+    for exchange in (world.exchange, restored(world)):
+        exchange.take_observation(observation(2, price=7))
+        found = exchange.find(observation(2, price=7).signed)
+        assert found is not None and found.whole
+        with pytest.raises(Refused):
+            exchange.take_observation(observation(2, price=8))
+
+
+def restored(world: World) -> Exchange:
+    """The books after a restart."""
+    again = world.make()
+    again.restore({})
+    return again
+
+
+class Links:
+    """Clients of three peers: seat 1 declines what has price 5, seat 2 is away."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[int, int, bool]] = []
+        self.clients = [self.client(seat) for seat in (1, 2, 3)]
+
+    def client(self, seat: int) -> AttesterClient:
+        made = AttesterClient(COMMITTEE.endpoints[seat], httpx.Client())
+
+        def send(given: ObsBody) -> None:
+            if seat == 2:
+                raise Unreachable("H2007", "away")
+            if seat == 1 and given.signed.price == 5:
+                raise Declined("H2007", "HTTP 409")
+            self.got.append((seat, given.signed.price, bool(given.body)))
+
+        made.send_observation = send  # type: ignore[method-assign]
+        return made
+
+
+def test_push_goes_on_after_what_a_peer_declines_and_offers_that_again() -> None:
+    world, links = World(), Links()
+    world.exchange.adopt_own(observation(0, price=5).signed, observation(0, price=5).body, world.now)
+    world.exchange.take_observation(observation(1, price=6))
+    world.exchange.take_observation(observation(3, price=7))
+    for _ in range(2):
+        assert world.exchange.push(8, links.clients, 0, True, True, None) == 1, "seat 2 is away"
+    assert sorted(links.got) == [(1, 7, True), (3, 5, True), (3, 6, True)], "each once, to whoever took it"
+    only = world.exchange.digests(8, {3})
+    assert world.exchange.push(8, [links.client(2)], 0, True, True, None, only) == 1
 
 
 def test_body_that_nobody_can_read_is_not_held_and_does_not_hide_a_readable_one() -> None:

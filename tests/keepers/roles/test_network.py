@@ -9,7 +9,10 @@ from sqlalchemy import func, select
 
 from keepers.protocol.counters import Leaf
 from keepers.protocol.errors import HearthError
+from keepers.protocol.hashing import keccak
 from keepers.protocol.leases import Reason
+from keepers.protocol.merge import Body
+from keepers.protocol.messages import SignedObservation
 from keepers.protocol.nodes import Status
 from keepers.roles.attester.decide import AttesterPlan, Propose
 from keepers.roles.attester.prices import PriceUnavailable
@@ -142,6 +145,48 @@ def test_body_of_a_wrong_length_harms_nobody() -> None:
     for attester in town.attesters[:3]:
         assert sorted(attester.desk.exchange.held(5)) == [0, 1, 2]
         assert attester.desk.last == 5, "nobody stumbles over it after the report either"
+
+
+def test_seat_that_tells_every_other_one_something_else_stops_nothing() -> None:
+    """Three observations of one seat, each other seat has one or two of them: the leader's set is followed anyway."""
+    town = Town()
+    town.run_epochs(2)
+    town.kill(3)
+    end = town.calendar.end(3)
+    town.run(end + 70)
+    domain = town.attesters[0].desk.domain
+    bodies = [Body((0xFFF, 0xFFF, n)).encode() for n in range(3)]
+    told = []
+    for n, body in enumerate(bodies):
+        message = SignedObservation(1, 3, 3, keccak(body), PRICE + n)
+        signature = town.seat_keys[3].sign_digest(message.digest(domain))
+        told.append(ObsBody(SignedObs(1, 3, 3, keccak(body), PRICE + n, signature), body))
+    for seat in range(3):
+        for n in (seat, (seat + 1) % 3):
+            town.attesters[seat].desk.exchange.take_observation(told[n])
+    town.run(end + 200)
+    assert town.world.hub.last_epoch == 3
+    report = next(event for event in town.chain.log if event.name == "Report" and event["epoch"] == 3)
+    assert report["facts"] >> 40 & 0xFFFF == 1, "view 0 is led by the seat that is gone"
+
+
+def test_observation_that_one_seat_alone_had_in_time_costs_one_view() -> None:
+    """Given to one seat in the last second: the others hear of it from that one, every one of them."""
+    town = Town()
+    town.run_epochs(3)
+    town.kill(3)
+    end = town.calendar.end(4)
+    town.run(end + 75)
+    body = Body((0xFFF, 0xFFF, 0xFFF)).encode()
+    message = SignedObservation(1, 4, 3, keccak(body), PRICE)
+    signature = town.seat_keys[3].sign_digest(message.digest(town.attesters[0].desk.domain))
+    told = ObsBody(SignedObs(1, 4, 3, keccak(body), PRICE, signature), body)
+    town.attesters[2].desk.exchange.take_observation(told)
+    town.run(end + 140)
+    assert town.world.hub.last_epoch == 3, "seat 2 does not follow seat 0, which lacks it"
+    assert all(3 in town.attesters[seat].desk.exchange.held(4) for seat in range(3))
+    town.run(end + 200)
+    assert town.world.hub.last_epoch == 4
 
 
 def test_late_heartbeat_counts_within_its_window_only() -> None:

@@ -289,9 +289,10 @@ def test_seat_moves_to_another_machine(log: SignLog, path: Path, tmp_path: Path)
     assert new.signed(REPORT, 79, 0) == keccak(bytes([79])) and new.signed(REPORT, 10, 0) is None
     for epoch in (10, 79):
         with pytest.raises(AlreadySigned):
-            record(new, epoch, B, view=3)
+            record(new, epoch, B, view=3, opens=8)
     record(new, 79, keccak(bytes([79])))
-    record(new, 80, A)
+    record(new, 79, B, view=9, opens=8.1)  # a view that opened after the old log's last signature
+    record(new, 80, A, opens=9)
     with pytest.raises(HearthError) as caught:
         take_over(new, text)
     assert caught.value.code == "H1005", "only ever forward"
@@ -333,13 +334,15 @@ def test_watermark_moves_forward_only(log: SignLog) -> None:
     log.settle()
     record(log, 5, A)
     with pytest.raises(HearthError) as caught:
-        log.raise_floor(5)
+        log.raise_floor(5, 100)
     assert caught.value.code == "H1005"
-    log.raise_floor(9)
-    assert (log.state, log.watermark()) == (NEW, 9)
-    with pytest.raises(AlreadySigned):
-        record(log, 9, A)
-    record(log, 10, A)
+    log.raise_floor(9, 100)
+    assert (log.state, log.watermark(), log.unsure_until) == (NEW, 9, 100)
+    for epoch in (9, 10):
+        with pytest.raises(AlreadySigned):
+            record(log, epoch, A, opens=100)
+    record(log, 9, A, opens=101)  # an epoch that waits for its report must not wait for this seat for ever
+    record(log, 10, A, opens=101)
 
 
 # ---------------------------------------------------------------------- the seat at work
