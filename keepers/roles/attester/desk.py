@@ -74,7 +74,7 @@ class Desk:
         )  # fmt: skip
         self.exchange = Exchange(
             self.who, context.store, self.domain, now, self.observers, self.signers, calendar.end, allowances.early,
-            self._fits,
+            self._fits, self.earlier_self,
         )  # fmt: skip
         self.started = 0.0
         self.listen_until = 0.0
@@ -129,6 +129,12 @@ class Desk:
         """Our seat in the committee of this moment."""
         committee = self.committees.of_epoch(self.context.epoch())
         return None if committee is None else committee.seat_of(self.who)
+
+    def earlier_self(self, epoch: int, view: int | None = None) -> bool:
+        """Whether this seat's place of an epoch, its observation or the report of a view, had opened before its sign
+        log was sure to be the only one: then a signature that the log lacks may be its own."""
+        opens = self.schedule.freeze if view is None else self.schedule.opens(view)
+        return self.calendar.end(epoch) + opens <= self.sign_book.log.unsure_until
 
     def _fits(self, epoch: int, body: bytes) -> bool:
         snapshot = self.snapshots.known(epoch)

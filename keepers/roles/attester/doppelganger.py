@@ -21,7 +21,10 @@ _RECORD = Decoder(SeatRecord)
 
 
 def unknown_signature(desk: Desk, epochs: Iterable[int]) -> str | None:
-    """What a peer holds that our key signed and our log lacks, in words; None if nobody shows such a thing."""
+    """What a peer holds that our key signed and our log lacks, in words; None if nobody shows such a thing.
+
+    What an earlier self may have signed before this process was sure of its log counts as known.
+    """
     wanted = [(epoch, committee) for epoch in epochs if (committee := desk.committees.of_epoch(epoch)) is not None]
     asked: dict[AttesterClient, list[tuple[int, int]]] = {}
     for epoch, committee in wanted:
@@ -65,15 +68,15 @@ def stop(why: str) -> Fatal:
 
 def _unknown(desk: Desk, epoch: int, seat: int, record: Any) -> str | None:
     log = desk.sign_book.log
-    if epoch <= log.floor:
-        return None  # declared lost: nothing new is signed of it
     for signed in record.observations:
         digest = desk.exchange.digest_of(signed)
         known = (signed.epoch, signed.seat) != (epoch, seat) or log.signed(OBSERVATION, epoch, 0) == digest
+        known = known or desk.earlier_self(epoch)
         if not known and _is_ours(desk.who, recover, digest, signed.signature):
             return f"an observation of epoch {epoch}"
     for given in record.signatures:
         known = (given.epoch, given.seat) != (epoch, seat) or log.signed(REPORT, epoch, given.view) == given.digest
+        known = known or desk.earlier_self(epoch, given.view & 0xFFFF)
         if not known and _is_ours(desk.who, recover_compact, given.digest, given.signature):
             return f"a report of epoch {epoch}, view {given.view}"
     return None

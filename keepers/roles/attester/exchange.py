@@ -59,6 +59,8 @@ class Exchange:
     `committee_of(epoch)` gives the committee that observes an epoch that may be written about now, None for any other
     epoch; `signers_of(epoch)` the one that signs its report. `fits(epoch, body)` says whether a body has the length of
     the epoch's snapshot: a seat may sign any bytes, and what nobody can read must neither be proposed nor be missed.
+    `earlier_self(epoch)`: an observation under our key that we do not know may be one of ours, signed before a restart
+    on an older copy of our books; else somebody else has the key.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Exchange:
         end_of: Callable[[int], float],
         early: float,
         fits: Callable[[int, bytes], bool] = lambda epoch, body: True,
+        earlier_self: Callable[[int], bool] = lambda epoch: False,
     ) -> None:
         self._who = who
         self._store = store
@@ -82,6 +85,7 @@ class Exchange:
         self._end_of = end_of
         self._early = early
         self._fits = fits
+        self._earlier_self = earlier_self
         self._lock = threading.RLock()
         self._held: dict[int, dict[tuple[int, bytes], Held]] = {}
         self._proposals: dict[int, dict[int, Proposal]] = {}
@@ -154,7 +158,8 @@ class Exchange:
         with self._lock:
             own = self.own.get(signed.epoch)
             committee = self._committee(self._committee_of, signed.epoch, signed.seat)
-            if committee.endpoints[signed.seat].address == self._who and own != digest:
+            mine = committee.endpoints[signed.seat].address == self._who
+            if mine and own != digest and not self._earlier_self(signed.epoch):
                 self.impostor = True  # valid, under our key, and not ours
                 return
             books = self._held.setdefault(signed.epoch, {})
@@ -297,7 +302,8 @@ class Exchange:
             done = acked.setdefault(peer, set())
             for (seat, digest), held in everything.items():
                 mine = seat == own_seat
-                if seat == peer or (not mine and not (forward and held.whole)):
+                # its own it has, unless a set names it: then it may have come back on an older copy of its books
+                if (seat == peer and only is None) or (not mine and not (forward and held.whole)):
                     continue
                 with_body = held.whole and (bodies or not mine)
                 if (seat, digest, True) in done or (seat, digest, with_body) in done:

@@ -315,6 +315,14 @@ def test_somebody_with_our_key_is_noticed() -> None:
     assert world.exchange.impostor
 
 
+def test_observation_of_an_earlier_self_is_no_impostors() -> None:
+    """Signed before this process came back on an older copy of its books: it is held like anybody else's."""
+    world = World()
+    world.exchange._earlier_self = lambda epoch: epoch == 8
+    world.exchange.take_observation(observation(0))
+    assert not world.exchange.impostor and list(world.exchange.held(8)) == [0]
+
+
 def test_own_observation_that_comes_back_is_none() -> None:
     world = World()
     own = observation(0)

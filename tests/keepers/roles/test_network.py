@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import func, select
@@ -208,6 +209,40 @@ def test_late_heartbeat_counts_within_its_window_only() -> None:
     for node in range(3):
         mask = town.chain.attestations.leaf(node, epoch) & 0xFFF
         assert mask == 1 << 6, "slot 3 arrived late but in time, slot 6 too late, slot 7 by repetition"
+
+
+def outage(town: Town, seats: Sequence[int], epoch: int, begins: float, seconds: float) -> list[int]:
+    """Seats that answer nobody for a while, from `begins` seconds after the start of slot 5; the nodes' masks then."""
+    hosts = {f"seat-{seat}" for seat in seats}
+    start = town.calendar.slot_start(epoch, 5) + begins
+    town.run(int(start))
+    town.transport.down |= hosts
+    town.run(int(start + seconds))
+    town.transport.down -= hosts
+    town.run(town.calendar.end(epoch) + 200)
+    assert town.world.hub.last_epoch == epoch
+    return [town.chain.attestations.leaf(node, epoch) & 0xFFF for node in range(3)]
+
+
+@pytest.mark.parametrize("begins", [-1, 100, 250])
+@pytest.mark.parametrize("seats", [[0], [1, 3]])
+def test_attester_outage_of_five_minutes_costs_an_honest_node_nothing(seats: list[int], begins: float) -> None:
+    """As long as f + 1 seats are there; those that were away have the beats that were sent again in time."""
+    town = Town()
+    town.run_epochs(2)
+    assert outage(town, seats, 3, begins, 300) == [0, 0, 0]
+    back = [town.attesters[seat].desk.exchange.held(3)[seat] for seat in seats]
+    bits = [Body.decode(held.body, 3).bits for held in back]
+    assert all(word | 1 << 5 == 0xFFF for own in bits for word in own), "slot 5 at most is missing in their own account"
+
+
+@pytest.mark.parametrize(("seconds", "lost"), [(300, 0), (340, 1)])
+def test_outage_of_every_attester_costs_the_slot_whose_whole_window_it_covers(seconds: float, lost: int) -> None:
+    """Five minutes from just before the beats on: they are sent again until 30 s after the slot. What no seat could
+    hear by then no seat can attest: an outage of all that covers a beat and the rest of its window costs that slot."""
+    town = Town()
+    town.run_epochs(2)
+    assert outage(town, range(4), 3, -1, seconds) == [lost << 5] * 3
 
 
 def test_lease_is_paid_for_attested_seconds_and_redeemed() -> None:

@@ -426,6 +426,23 @@ def test_seat_whose_key_signs_elsewhere_stops() -> None:
     assert caught.value.error.code == "H6403" and "seat 2 holds an observation" in caught.value.error.why[0]
 
 
+def test_signature_of_an_earlier_self_does_not_stop_a_careful_seat() -> None:
+    """Seat 0 comes back on a log without its newest row, and no peer tells at the start: what it hears of its own later
+    is of the time of which it is not sure. It signs nothing there, and goes on."""
+    town = Town()
+    town.run(town.calendar.end(3) + 50)
+    forget(town, 0, ROWS.c.epoch == 3)
+    town.transport.down |= {f"seat-{n}" for n in range(1, 4)}
+    town.restart(0)
+    town.transport.down.clear()
+    log = town.attesters[0].desk.sign_book.log
+    log.guard = town.clock.precise() + 60
+    town.run(town.calendar.end(3) + 200)
+    assert town.world.hub.last_epoch == 3 and log.signed(OBSERVATION, 3, 0) is None and log.views(3) == set()
+    town.run(town.calendar.end(4) + 200)
+    assert town.world.hub.last_epoch == 4 and log.signed(OBSERVATION, 4, 0) is not None
+
+
 def test_peer_cannot_make_up_a_signature() -> None:
     """A lying peer shows an observation in our name that we did not sign: nobody stops."""
     town = Town()
