@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rebuild": ("audit", "rebuild", "Every leaf and root from the chain alone; says which are right."),
     "tx": ("tx", "tx", "Transactions of the outbox: list, show."),
     "replay": ("replay", "replay", "Live a day of a real cluster on a local chain."),
+    "simulate": ("simulate", "simulate", "A committee under attack on virtual time; a seed repeats a run."),
     "demo": ("demo", "demo", "A market on this machine in three minutes."),
 }
 
