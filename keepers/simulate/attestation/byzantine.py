@@ -44,7 +44,7 @@ class BentClient(SimClient):
     def _post(self, message: object) -> None:
         bent = self._seat.bend(message, self.endpoint.seat)
         if bent is None:
-            raise Unreachable("H6201", "kept back")
+            raise Unreachable("H2007", "kept back")
         self._net.send(self._source, self.endpoint.seat, bent, honest=False)
 
 

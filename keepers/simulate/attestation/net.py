@@ -95,7 +95,7 @@ class Net:
         if self.rng.random() < weather.lost_answer:
             raise _unreachable(target)
         if code:
-            raise Declined("H6201", f"attester {target} declined: {code}")
+            raise Declined("H2007", f"attester {target} declined: {code}")
 
     def ask(self, source: int, target: int, path: str) -> bytes:
         """A read, answered at once or not at all."""
@@ -118,7 +118,7 @@ class Net:
 
 
 def _unreachable(target: int) -> Unreachable:
-    return Unreachable("H6201", f"attester {target} gave no acknowledgement")
+    return Unreachable("H2007", f"attester {target} gave no acknowledgement")
 
 
 class SimClient(AttesterClient):

@@ -30,10 +30,11 @@ STEPS = 6  # looks of a seat in a view
 
 @dataclass(frozen=True)
 class Scenario:
-    """`byzantine` seats (f by default) are bent, of which each epoch draws how many are at work; `dead` ones never
-    start. Clocks are within `skew` seconds; `crash` is the chance that an honest process dies as it sends, `restored`
-    that it comes back with an older sign log; `partition` the chance that an epoch's exchange is cut in two for a
-    while; `blind` that a beat does not reach a seat."""
+    """`byzantine` seats (f by default) are bent, of which each epoch draws how many are at work, so that with those
+    that are away they are no more than the committee is made for; `dead` ones never start. Clocks are within `skew`
+    seconds; `crash` is the chance that an honest process dies as it sends, `restored` that it comes back on an older
+    copy of its folder; `partition` the chance that an epoch's exchange is cut in two for a while; `blind` that a beat
+    does not reach a seat."""
 
     seed: int = 1
     epochs: int = 1_000
@@ -184,7 +185,9 @@ class Run:
 
     def _draw_strategies(self, epoch: int) -> None:
         bent = [seat for seat in self.seats if isinstance(seat, ByzantineSeat)]
-        active = set(self.rng.sample(range(len(bent)), self.rng.randint(0, len(bent)))) if bent else set()
+        away = sum(seat.honest and seat.away and not seat.dead for seat in self.seats)
+        most = min(len(bent), max(0, self.scenario.seats - quorum(self.scenario.seats) - away))
+        active = set(self.rng.sample(range(len(bent)), self.rng.randint(0, most))) if bent else set()
         if self.scenario.strategy:
             active = set(range(len(bent)))
         self._active = len(active)
