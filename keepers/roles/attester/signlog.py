@@ -149,12 +149,14 @@ class SignLog:
 
     @classmethod
     def at(cls, path: Path, scope: str, machine_wide: bool = True) -> SignLog:
-        """The log in a file; made if it is not there. `machine_wide` also finds a process that has a copy of it."""
+        """The log in a file; made if it is not there. `machine_wide` also finds a process that has a copy of it, and
+        keeps its mark in the machine's memory; a local network, which dies with its folder, has it there."""
         path = path.expanduser().resolve()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         locks: list[Any] = [FileLock(path.parent, scope)] + ([MachineLock(scope)] if machine_wide else [])
         place = f"{machine_id()}:{path}"
-        return _opened(lambda: _Own(open_engine(f"sqlite:///{path}", PRAGMAS), locks), scope, place, Witness.of(scope))
+        witness = Witness.of(scope) if machine_wide else Witness.of(scope, path.parent)
+        return _opened(lambda: _Own(open_engine(f"sqlite:///{path}", PRAGMAS), locks), scope, place, witness)
 
     @classmethod
     def on_server(cls, engine: Engine, scope: str) -> SignLog:
