@@ -14,13 +14,13 @@ from coincurve import PublicKey
 
 from keepers.chain.attestations import Attestations
 from keepers.chain.codec import load_abi
+from keepers.chain.keys import address_of
 from keepers.chain.ports import BlockRef, Call, Event, Send, Sent, TxState
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.hashing import keccak
 from keepers.protocol.stake import Own
 from keepers.simulate.hub import Hub
 from keepers.simulate.state import Context, Journal, Revert
-from keepers.wire.signatures import address_of
 
 CHAIN_ID = 31_337
 HUB = 0xC0DE03
