@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import rich_click as click
-from click.exceptions import Exit
 
 from keepers.cli import output
 from keepers.cli.options import Options, group
@@ -65,7 +64,9 @@ def attestation(
         verdict = Run(scenario).play(lambda done, of: bar.update(done, of, f"epoch {done}"))
     options.emit("simulation", output.plain(verdict), lambda: _text(verdict))
     if not verdict.safe or not verdict.live:
-        raise Exit(9)
+        late = () if verdict.live else (f"{verdict.missing} reports missing, {verdict.within_goal:.2%} in time",)
+        what = "was late" if verdict.safe else "broke a rule"
+        raise HearthError("H6601", f"seed {seed} {what}", why=(*verdict.failures[:3], *late))
 
 
 def _text(verdict: Verdict) -> str:

@@ -241,6 +241,7 @@ CODES = _table(
     Code(
         "H6501", "no price source gives a price", "check the sources: hearth check attester; retrying is safe", 7, True
     ),
+    Code("H6601", "the simulated committee broke a rule, or was late", "report it with the seed, which repeats it", 9),
     # ---- 7 deployment
     Code("H7101", "the profile is not usable", "correct it; nothing was sent", 2),
     Code("H7102", "the plan is stale", "make a new plan with --dry-run"),
