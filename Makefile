@@ -7,7 +7,7 @@ export ETH_HASH_BACKEND := pysha3
 export PYTHONPATH := $(CURDIR)
 JOBS   ?= 2
 
-.PHONY: install demo test lint bench fuzz clean contracts snapshots check-snapshots lock keepers-test contracts-test model-test e2e-test coverage
+.PHONY: install demo test lint bench fuzz simulate clean contracts snapshots check-snapshots lock keepers-test contracts-test model-test e2e-test coverage
 
 install: $(VENV)/.ready node_modules/.ready
 
@@ -78,6 +78,10 @@ check-snapshots: install contracts
 
 bench: install contracts
 	@$(BIN)/python -m bench.rows
+
+# The attester's own code, byzantine seats, crashes and a bad network; minutes. SEED, EPOCHS and SEATS choose the run.
+simulate: install
+	@$(BIN)/hearth simulate attestation --seed $${SEED:-1} --epochs $${EPOCHS:-1000} --seats $${SEATS:-7}
 
 fuzz: install contracts
 	@$(BIN)/python -m tests.model.driver --budget $${BUDGET:-600} --seed $${SEED:-0}

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import ours, peers, rebuild
+from bench import ingest, ours, peers, rebuild
 from bench.chain import Chain
 from bench.goals import GAS, REPLAY_ID, REPLAY_MOST, SIZE_ID, SIZE_MOST, Goal
 from tools.compile import build as compiled
@@ -170,12 +170,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.rows", description=__doc__.splitlines()[0])
     parser.add_argument("--no-peers", action="store_true", help="only our own contracts")
     parser.add_argument("--no-replay", action="store_true", help="leave out the replay of a day")
+    parser.add_argument("--no-ingest", action="store_true", help="leave out the heartbeats")
     parser.add_argument("--no-rebuild", action="store_true", help="leave out the rebuilding of a month")
     options = parser.parse_args()
     measured, why = (alone(), "") if options.no_peers else beside_peers(peers.find())
     data = data_folder()
     rebuilt = [] if options.no_rebuild else rebuild.rows()
-    rows = [*gas_rows(measured), size_row(), *rebuilt, replay_row(data, options.no_replay)]
+    taken = [] if options.no_ingest else ingest.rows()
+    rows = [*gas_rows(measured), size_row(), *rebuilt, *taken, replay_row(data, options.no_replay)]
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(rows, indent=1) + "\n")
     print(table(rows))

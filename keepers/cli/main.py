@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stake": ("stake", "stake", "Stake behind your machines: show, add, remove, withdraw."),
     "earnings": ("earnings", "earnings", "What a provider has earned and can redeem."),
     "key": ("key", "key", "Keys: new, import, list, test, rotate, backup."),
+    "signlog": ("signlog", "signlog", "What the attester's seat has signed; moving a seat to another machine."),
     "agent": ("up", "agent", "Run an agent: the daemon of a machine."),
     "attester": ("up", "attester", "Run an attester: a seat of the committee."),
     "settler": ("up", "settler", "Run a settler: permissionless upkeep for a bounty."),
@@ -42,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rebuild": ("audit", "rebuild", "Every leaf and root from the chain alone; says which are right."),
     "tx": ("tx", "tx", "Transactions of the outbox: list, show."),
     "replay": ("replay", "replay", "Live a day of a real cluster on a local chain."),
+    "simulate": ("simulate", "simulate", "A committee under attack on virtual time; a seed repeats a run."),
     "demo": ("demo", "demo", "A market on this machine in three minutes."),
 }
 

@@ -70,6 +70,7 @@ class Probes:
                 self._try("hardware", self._hardware, *CONTRACTS, "gpu")
             self._try("attesters", self._attesters, "record")
         if self.role == "attester":
+            self._try("sign log", self._sign_log, "database", "record", "key attester")
             self._try("seat", self._seat, *CONTRACTS, "key attester")
             if not self.quick:
                 self._try("port", self._port, "settings")
@@ -389,6 +390,27 @@ class Probes:
                 next=("open the way out to these addresses; retrying is safe",),
             )
         return ("ok" if up == len(seats) else "warn"), f"{up} of {len(seats)} answer"
+
+    def _sign_log(self) -> Said:
+        """Which log the seat would start with; opening it changes nothing that a start would not."""
+        from keepers.cli.signlog import opened
+        from keepers.roles.attester.signlog import NEW, RETIRED, file_beside, retired
+
+        url = self.settings.database(self.record.network)
+        path = file_beside(url)
+        if path is not None and not path.exists():
+            return "ok", f"none yet: the first start makes {path}"
+        try:
+            with opened(url, self.record, self._address("attester")) as log:
+                state, watermark = log.state, log.watermark()
+        except HearthError as error:
+            if error.code == "H6403":
+                return "warn", f"in use: {error.message}; perhaps it is this seat's own attester"
+            raise
+        if state == RETIRED:
+            raise retired()
+        said = "new: the seat listens for one epoch before it signs" if state == NEW else "in order"
+        return "ok", f"epoch {watermark}, {said}"
 
     def _seat(self) -> Said:
         """The chain's committee decides; `check` needs no membership, so a key without a seat is only warned."""

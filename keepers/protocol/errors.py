@@ -210,6 +210,7 @@ CODES = _table(
     Code("H6115", "HTTP 403: the seat does not lead this view", "wait for its view; check the clock", 1, True),
     Code("H6116", "HTTP 409: the epoch is not open here", "wait; check clock and endpoint of both sides", 1, True),
     Code("H6117", "HTTP 403: the committee has no such seat", "read the committee anew", 4),
+    Code("H6118", "HTTP 409: enough is held of what this seat signed twice", "nothing: it is kept as evidence", 4),
     Code("H6202", "no committee is in force yet", "wait for the first epoch of one", 1, True),
     Code(
         "H6301",
@@ -232,12 +233,15 @@ CODES = _table(
         "H6402", "the sign log is older than what this seat has signed", "restore the newest one, or take a new key", 6
     ),
     Code("H6403", "another process signs for this seat", "stop it, or rotate the seat's key", 6),
+    Code("H6404", "the sign log is retired", "use the one that replaced it", 6),
     Code(
         "H6405", "this seat has signed something else in its place", "nothing: the next view brings another chance", 6
     ),
+    Code("H6407", "the sign log is damaged", "restore the newest copy, or declare it lost with a watermark", 6),
     Code(
         "H6501", "no price source gives a price", "check the sources: hearth check attester; retrying is safe", 7, True
     ),
+    Code("H6601", "the simulated committee broke a rule, or was late", "report it with the seed, which repeats it", 9),
     # ---- 7 deployment
     Code("H7101", "the profile is not usable", "correct it; nothing was sent", 2),
     Code("H7102", "the plan is stale", "make a new plan with --dry-run"),

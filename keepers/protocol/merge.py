@@ -50,11 +50,16 @@ class Body:
         """2 bytes a node, big-endian, then the clock offset in 4 bytes, signed. Its keccak is what the seat signs."""
         return b"".join(b.to_bytes(2, "big") for b in self.bits) + self.clock_offset_ms.to_bytes(4, "big", signed=True)
 
+    @staticmethod
+    def length(count: int) -> int:
+        """Bytes of the body of an epoch with `count` nodes."""
+        return 2 * count + 4
+
     @classmethod
     def decode(cls, data: bytes, count: int) -> Body:
         """Reads the body of an epoch with `count` nodes. Raises ValueError for another length."""
-        if len(data) != 2 * count + 4:
-            raise ValueError(f"a body for {count} nodes has {2 * count + 4} bytes, not {len(data)}")
+        if len(data) != cls.length(count):
+            raise ValueError(f"a body for {count} nodes has {cls.length(count)} bytes, not {len(data)}")
         bits = tuple(int.from_bytes(data[2 * i : 2 * i + 2], "big") for i in range(count))
         return cls(bits, int.from_bytes(data[-4:], "big", signed=True))
 

@@ -5,7 +5,7 @@ Raises H1201 where the database cannot be opened, H1204 where a newer version wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +22,14 @@ from keepers.store.writer import Writer
 
 T = TypeVar("T")
 BUSY_MS = 30_000  # how long a process waits for another one's write lock
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for `url` (`sqlite:///path`, `sqlite://` in memory, `postgresql+…`). Raises H1201."""
+def open_engine(url: str, pragmas: Sequence[str] = PRAGMAS) -> Engine:
+    """An engine for `url` (`sqlite:///path`, `sqlite://` in memory, `postgresql+…`); `pragmas` say how SQLite writes.
+
+    Raises H1201.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -45,15 +49,15 @@ def open_engine(url: str) -> Engine:
         engine = create_engine(parsed, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000}, **options)
     except (SQLAlchemyError, OSError, ImportError) as error:
         raise _unopened(parsed.render_as_string(hide_password=True), error) from error
-    event.listen(engine, "connect", _prepare_sqlite)
+
+    def prepare(connection: Any, _record: Any) -> None:
+        # SQLAlchemy decides when a transaction begins (begin_write), not the driver's guess at statement kinds.
+        connection.isolation_level = None
+        for pragma in (*pragmas, "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    event.listen(engine, "connect", prepare)
     return engine
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # SQLAlchemy decides when a transaction begins (begin_write), not the driver's guess at statement kinds.
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
-        connection.execute(f"PRAGMA {pragma}")
 
 
 def _unopened(url: str, error: BaseException) -> HearthError:

@@ -6,7 +6,7 @@ Identity is recovered from the signature and compared with the key of the epoch;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,13 +61,37 @@ class HeartbeatAdmission:
         self._heads = heads
         self._seen = seen
 
+    def admit_many(self, beats: Sequence[Beat], now: float) -> list[str]:
+        """A word for each. `now`: this attester's clock, in network time."""
+        slots: dict[tuple[int, int], float | str] = {}
+        heads: dict[tuple[int, bytes], float | None] = {}
+        return [self._admit(beat, now, slots, heads) for beat in beats]
+
     def admit(self, beat: Beat, now: float) -> str:
-        """One of the words above. `now`: this attester's clock, in network time."""
-        start = self._calendar.slot_start(beat.epoch, beat.slot)
+        """One of the words above."""
+        return self._admit(beat, now, {}, {})
+
+    def _in_time(self, epoch: int, slot: int, now: float) -> float | str:
+        """Start of the slot, or the word with which a beat for it is refused now."""
+        start = self._calendar.slot_start(epoch, slot)
         if now < start - self._window.early:
             return EARLY
-        if now > start + self._calendar.slot + self._window.late:
-            return LATE
+        return LATE if now > start + self._calendar.slot + self._window.late else float(start)
+
+    def _admit(
+        self,
+        beat: Beat,
+        now: float,
+        slots: dict[tuple[int, int], float | str],
+        heads: dict[tuple[int, bytes], float | None],
+    ) -> str:
+        """`slots` and `heads` remember what was found out for others of the same batch."""
+        place = (beat.epoch, beat.slot)
+        start = slots.get(place)
+        if start is None:
+            start = slots[place] = self._in_time(beat.epoch, beat.slot, now)
+        if isinstance(start, str):
+            return start
         key = self._key_of(beat.node, beat.epoch)
         if key is None:
             return UNKNOWN_NODE
@@ -80,7 +104,10 @@ class HeartbeatAdmission:
         if signer != key:
             return WRONG_KEY
         # only the node's own key may make us look a block up
-        last = self._heads.last_head_at(beat.number, beat.block)
+        block = (beat.number, beat.block)
+        if block not in heads:
+            heads[block] = self._heads.last_head_at(beat.number, beat.block)
+        last = heads[block]
         if last is None:
             return UNKNOWN_HEAD
         if last < start - self._window.head:

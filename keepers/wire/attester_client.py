@@ -13,8 +13,8 @@ import httpx
 import msgspec
 
 from keepers.protocol.errors import HearthError
-from keepers.wire.codec import MAX_BATCH, Beat, ObsBody, Proposal, SeatSignature, encode
-from keepers.wire.routing import PROTOCOL, PROTOCOL_HEADER
+from keepers.wire.codec import MAX_BATCH, Beat, ObsBody, Proposal, SeatSignature, encode, pack_beats
+from keepers.wire.routing import JSON, PACKED, PROTOCOL, PROTOCOL_HEADER
 from keepers.wire.timely import TimelyTransport
 
 _RESULTS = msgspec.json.Decoder(list[str])
@@ -24,6 +24,10 @@ ANSWER_S = 15.0  # for a request with its whole answer
 
 class Unreachable(HearthError):
     """The attester did not answer, or not with success (H2007). Repeating is safe: every write is idempotent."""
+
+
+class Declined(Unreachable):
+    """It answered, and did not want this message (HTTP 4xx): the next one may be welcome."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def make_http(
         transport=transport or TimelyTransport(answer_s),
         trust_env=False,
         follow_redirects=False,
-        headers={PROTOCOL_HEADER: str(PROTOCOL), "content-type": "application/json"},
+        headers={PROTOCOL_HEADER: str(PROTOCOL)},
     )
 
 
@@ -62,7 +66,7 @@ class AttesterClient:
         words: list[str] = []
         for first in range(0, len(beats), MAX_BATCH):
             chunk = list(beats[first : first + MAX_BATCH])
-            answer = self._request("POST", "/v1/heartbeats", encode(chunk))
+            answer = self._request("POST", "/v1/heartbeats", pack_beats(chunk), PACKED)
             try:
                 part = _RESULTS.decode(answer)
             except msgspec.MsgspecError as error:
@@ -88,10 +92,10 @@ class AttesterClient:
         """Body of a read. Raises Unreachable."""
         return self._request("GET", path, b"")
 
-    def _request(self, method: str, path: str, body: bytes) -> bytes:
+    def _request(self, method: str, path: str, body: bytes, kind: str = JSON) -> bytes:
         content = bytearray()
         try:
-            with self._http.stream(method, self._base + path, content=body) as answer:
+            with self._http.stream(method, self._base + path, content=body, headers={"content-type": kind}) as answer:
                 for piece in answer.iter_bytes():
                     content += piece
                     if len(content) > MAX_ANSWER:
@@ -99,10 +103,9 @@ class AttesterClient:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._error(f"{type(error).__name__}: {error}") from error
         if answer.status_code != 200:
-            raise self._error(f"HTTP {answer.status_code} {content[:200].decode('utf-8', 'replace')}")
+            refused = Declined if 400 <= answer.status_code < 500 else Unreachable
+            raise self._error(f"HTTP {answer.status_code} {content[:200].decode('utf-8', 'replace')}", refused)
         return bytes(content)
 
-    def _error(self, what: str) -> Unreachable:
-        return Unreachable(
-            "H2007", f"attester {self.endpoint.seat} at {self._base} gave no acknowledgement", why=[what]
-        )
+    def _error(self, what: str, kind: type[Unreachable] = Unreachable) -> Unreachable:
+        return kind("H2007", f"attester {self.endpoint.seat} at {self._base} gave no acknowledgement", why=[what])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import httpx
 
-from keepers.wire.routing import PROTOCOL_HEADER, Request, Router
+from keepers.wire.routing import PACKED, PROTOCOL_HEADER, Request, Router
 
 
 class DirectTransport(httpx.BaseTransport):
@@ -34,7 +34,14 @@ class DirectTransport(httpx.BaseTransport):
         if router is None or host in self.down:
             raise httpx.ConnectError(f"{host} is down", request=request)
         answer = router.dispatch(
-            Request(request.method, path, request.read(), peer="direct"), request.headers.get(PROTOCOL_HEADER)
+            Request(
+                request.method,
+                path,
+                request.read(),
+                peer="direct",
+                packed=request.headers.get("content-type") == PACKED,
+            ),
+            request.headers.get(PROTOCOL_HEADER),
         )
         if self.fault is not None and (error := self.fault(host, path)) is not None:
             raise error

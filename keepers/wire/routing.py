@@ -5,49 +5,57 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from keepers.protocol.errors import HearthError
 
 PROTOCOL = 1  # version of the HTTP interface; this one and the one before are accepted
 PROTOCOL_HEADER = "hearth-protocol"
+JSON, PACKED = "application/json", "application/octet-stream"
 _log = logging.getLogger("hearth.wire")
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request with its whole body. `params` are the parts of the path named in braces; `peer` the remote address."""
+    """A request with its whole body. `params` are the parts of the path named in braces; `peer` the remote address;
+    `packed`: the body is application/octet-stream, not JSON."""
 
     method: str
     path: str
     body: bytes = b""
     params: Mapping[str, str] = field(default_factory=dict)
     peer: str = ""
+    packed: bool = False
 
 
 @dataclass(frozen=True)
 class Response:
-    """A response; bodies are JSON unless `content_type` says otherwise."""
+    """A response; bodies are JSON unless `content_type` says otherwise. `wasted`: parts of the request that were worth
+    nothing, which is what counts against a sender's rate where valid requests do not."""
 
     status: int = 200
     body: bytes = b""
-    content_type: str = "application/json"
+    content_type: str = JSON
+    wasted: int = 0
 
 
 Handler = Callable[[Request], Response]
+BatchHandler = Callable[[Sequence[Request]], Sequence[Response]]
 
 
 @dataclass(frozen=True)
 class Route:
     """An HTTP endpoint: `handler` is a plain function, called on a thread of the server, never on the role's worker.
 
-    `path` may hold whole segments in braces. `limit`: largest body in bytes. `bare`: served before any framework."""
+    `path` may hold whole segments in braces. `limit`: largest body in bytes. `bare`: served before any framework.
+    `batch`: a handler of many requests at once, for a route that comes often; it may take packed bodies too."""
 
     method: str
     path: str
     handler: Handler
     limit: int = 16_384
     bare: bool = False
+    batch: BatchHandler | None = None
 
 
 class Refused(HearthError):
@@ -107,7 +115,7 @@ class Router:
             return problem(426, "H6103", f"speak Hearth-Protocol {PROTOCOL} or {PROTOCOL - 1}")
         if len(request.body) > route.limit:
             return problem(413, "H6104", f"a body of {len(request.body)} bytes; the limit is {route.limit}")
-        return self.call(route, Request(request.method, request.path, request.body, params, request.peer))
+        return self.call(route, replace(request, params=params))
 
     def call(self, route: Route, request: Request) -> Response:
         """Call a route's handler."""
@@ -120,3 +128,15 @@ class Router:
         except Exception:
             _log.exception("route %s %s failed", route.method, route.path)
             return problem(500, "H9001", "internal error; the log of this process has the trace")
+
+    def call_many(self, route: Route, requests: Sequence[Request]) -> Sequence[Response]:
+        """Call a route's batch handler; where that fails as a whole, each request is answered with the failure."""
+        assert route.batch is not None
+        answers: list[Response] = []
+
+        def handle(_: Request) -> Response:
+            answers.extend(route.batch(requests) if route.batch else ())
+            return Response()
+
+        failed = self.call(replace(route, handler=handle), requests[0])
+        return answers or [failed] * len(requests)

@@ -1,7 +1,8 @@
 """The HTTP server: an ASGI assembly with limits, run by uvicorn in a thread of its own.
 
 Reads and rare writes go through Starlette; a route marked `bare` (POST /v1/heartbeats) is served before it, which is
-five times as fast. Handlers are synchronous and run in a small pool. Listens on 127.0.0.1 unless told otherwise.
+five times as fast; with a batch handler, all that waits is answered in one call. Handlers are synchronous and run in a
+small pool. Listens on 127.0.0.1 unless told otherwise.
 
     server = Server(Router(role.routes()), port=8700); server.start(); …; server.stop()
 """
@@ -22,6 +23,7 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route as StarletteRoute
 
 from keepers.protocol.errors import HearthError
+from keepers.wire.batching import Batcher
 from keepers.wire.http_protocol import CYCLE_SECONDS, HEAD_SECONDS, TimelyProtocol
 from keepers.wire.routing import PROTOCOL_HEADER, Request, Response, Route, Router, accepts, problem
 
@@ -53,11 +55,23 @@ class RateLimit:
 
     def allow(self, peer: str) -> bool:
         """Whether one more request of `peer` is within its rate."""
+        return self._spend(peer, 1, 1)
+
+    def has_credit(self, peer: str) -> bool:
+        """The same without counting it: for requests that are counted once it is known what they were worth."""
+        return peer not in self._buckets or self._spend(peer, 0, 1)
+
+    def charge(self, peer: str, cost: int) -> None:
+        """Count `cost` requests of `peer`, beyond its rate if need be, by at most as much as a minute gives back."""
+        self._spend(peer, cost, -self._burst)
+
+    def _spend(self, peer: str, cost: float, least: float) -> bool:
+        """Take `cost` where at least `least` is there; whether it was."""
         now = self._now()
         tokens, since = self._buckets.pop(peer, (self._burst, now))
         tokens = min(self._burst, tokens + (now - since) * self._rate)
-        allowed = tokens >= 1
-        self._buckets[peer] = (tokens - 1 if allowed else tokens, now)
+        allowed = tokens >= least
+        self._buckets[peer] = (max(-self._burst, tokens - cost) if allowed else tokens, now)
         if len(self._buckets) > self._peers:
             # the address that has been silent longest stands first: its bucket is full again anyway
             del self._buckets[next(iter(self._buckets))]
@@ -69,17 +83,19 @@ class _Served:
 
     def __init__(self, router: Router, route: Route, limits: Limits, rate: RateLimit, pool: ThreadPoolExecutor) -> None:
         self._router, self._route, self._limits, self._rate, self._pool = router, route, limits, rate, pool
+        self._batcher = None if route.batch is None else Batcher(lambda many: router.call_many(route, many))
 
     async def answer(self, scope: Any, receive: Any, params: dict[str, str]) -> Response:
         headers = dict(scope["headers"])
         peer = scope["client"][0] if scope.get("client") else ""
         version = headers.get(PROTOCOL_HEADER.encode())
-        if not self._rate.allow(peer):
+        if not (self._rate.allow if self._batcher is None else self._rate.has_credit)(peer):
             return problem(429, "H6106", "too many requests from this address")
         if not accepts(None if version is None else version.decode("latin-1")):
             return problem(426, "H6103", "this version of the protocol is not spoken here")
-        kind = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
-        if scope["method"] == "POST" and kind != b"application/json":
+        kind = headers.get(b"content-type", b"application/json")
+        packed = kind == b"application/octet-stream" and self._batcher is not None
+        if scope["method"] == "POST" and not packed and kind.split(b";")[0].strip().lower() != b"application/json":
             return problem(415, "H6107", "send the body as application/json")
         if headers.get(b"content-encoding", b"identity") != b"identity":
             return problem(415, "H6107", "send the body uncompressed")
@@ -90,12 +106,18 @@ class _Served:
         if length > self._route.limit:
             return problem(413, "H6104", f"the limit is {self._route.limit} bytes")
         try:
-            body = await asyncio.wait_for(self._body(receive), self._limits.body_seconds)
+            async with asyncio.timeout(self._limits.body_seconds):
+                body = await self._body(receive)
         except TimeoutError:
             return problem(408, "H6108", "the body did not arrive in time")
         if body is None:
             return problem(413, "H6104", f"the limit is {self._route.limit} bytes")
-        request = Request(scope["method"], scope["path"], body, params, peer)
+        request = Request(scope["method"], scope["path"], body, params, peer, packed)
+        if self._batcher is not None:
+            answer = await self._batcher.answer(request)
+            if answer.wasted:
+                self._rate.charge(peer, answer.wasted)
+            return answer
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._router.call, self._route, request)
 
@@ -178,7 +200,6 @@ class Server:
             limit_concurrency=bounds.connections,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=16_384,
             server_header=False,
         )
         self.host, self.port = host, port

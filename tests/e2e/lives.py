@@ -27,8 +27,8 @@ from keepers.localnet.network import LocalNetwork
 from keepers.localnet.processes import Crew, Person
 from keepers.outbox.tables import ATTEMPTS, ROWS
 from keepers.protocol.hashing import keccak
-from keepers.roles.attester.sign import REPORT, SignBook
-from keepers.roles.attester.tables import AttesterEquivocation, AttesterObservation, AttesterSignature, SignLog
+from keepers.roles.attester.signlog import REPORT, SignLog, file_beside, scope_of
+from keepers.roles.attester.tables import AttesterEquivocation, AttesterObservation, AttesterSignature
 from keepers.store.engine import Store
 from keepers.store.migrations import open_store
 from keepers.wire.codec import Decoder, SignedObs
@@ -38,7 +38,6 @@ SEATS = 4
 PRICE_USD = "0.50"
 _MAIN = "from keepers.cli.main import main; main()"
 _SIGNED_OBS = Decoder(SignedObs)
-_LOG: Any = SignLog.__table__  # type: ignore[attr-defined]
 _OBS: Any = AttesterObservation.__table__  # type: ignore[attr-defined]
 _SIGNED: Any = AttesterSignature.__table__  # type: ignore[attr-defined]
 _TWICE: Any = AttesterEquivocation.__table__  # type: ignore[attr-defined]
@@ -190,10 +189,12 @@ class Lives:
 
     def sign_log(self, keeper: Keeper) -> list[tuple[str, int, int, bytes]]:
         """(kind, epoch, view, digest) of everything that a seat has signed."""
-        with self._copy(keeper) as store:
-            assert store is not None
-            with store.read() as connection:
-                return [(r.kind, r.epoch, r.view, bytes(r.digest)) for r in connection.execute(select(_LOG))]
+        log = self._log(keeper)
+        try:
+            log.verify()
+            return [(row.kind, row.epoch, row.view, row.digest) for row in log.rows()]
+        finally:
+            log.close()
 
     def of_role(self, role: str) -> list[Keeper]:
         """Keepers of one role, in the order of their seats."""
@@ -219,12 +220,18 @@ class Lives:
         return made
 
     def _sign_log(self, keeper: Keeper) -> None:
-        store = open_store(f"sqlite:///{keeper.database}", threaded=False)
-        book = SignBook(store, f"{self.town.record.chain_id}:{self.town.at('AttestationHub').lower()}:{keeper.address}")
-        signer = next(seat for seat in self.town.seats if seat.address == keeper.address)
+        """What the town has signed for this seat, as a log that is in use."""
+        log = self._log(keeper)
         for epoch, digest in self.town.digests.items():
-            book.sign_once(REPORT, epoch, 0, digest, signer, self.town.now())
-        store.close()
+            log.record(REPORT, epoch, 0, digest, self.town.now(), 1)
+        log.settle()
+        log.close()
+
+    def _log(self, keeper: Keeper) -> SignLog:
+        path = file_beside(f"sqlite:///{keeper.database}")
+        assert path is not None
+        scope = scope_of(self.town.record.chain_id, self.town.at("AttestationHub"), keeper.address)
+        return SignLog.at(path, scope, machine_wide=False)
 
     def _start(self, keeper: Keeper) -> Person:
         command = [sys.executable, "-c", _MAIN, keeper.role, "--config", str(keeper.settings)]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench import gas, peers, readme, rows
+from bench import gas, ingest, peers, readme, rows
 from bench.goals import GAS
 
 IDS = [
@@ -47,6 +47,20 @@ OURS = [row_of("hearth", goal.id, "ours", 50_000 + place) for place, goal in enu
 CLAIM = "claim (later)"
 
 
+# ---- ingest
+
+
+def test_ingest__every_beat_is_signed_distinct_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small run over a real socket: what is printed are the goals' own ids, and nothing is lost on the way."""
+    monkeypatch.setattr(ingest, "NODES", 128)
+    found = ingest.rows(320)
+    assert [r["id"] for r in found] == ["ingest.batch64_us", "ingest.single_us", "ingest.p99_ms", "ingest.beat_bytes"]
+    assert all(list(r) == KEYS and r["value"] > 0 for r in found)
+    assert found[-1]["value"] <= found[-1]["goal"]
+    made = ingest.beats(ingest.signers(), 200, 100)
+    assert len({(beat.node, beat.slot) for beat in made}) == 200 and len({beat.signature for beat in made}) == 200
+
+
 # ---- rows and table
 
 
@@ -57,10 +71,11 @@ def test_rows__every_figure_with_every_key(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(rows, "alone", lambda: OURS)
     monkeypatch.setattr(rows, "size_row", lambda: rows.row("size.max_runtime_bytes", 1, "bytes", 2))
     monkeypatch.setattr(rows.rebuild, "rows", lambda: [rows.row("rebuild.month_10k_s", 1, "s", 5)])
+    monkeypatch.setattr(rows.ingest, "rows", lambda: [rows.row("ingest.single_us", 1, "us", 5)])
     monkeypatch.setattr(sys, "argv", ["rows", "--no-peers", "--no-replay"])
     assert rows.main() == 0
     written = json.loads(out.read_text())
-    assert [r["id"] for r in written] == [*IDS[:-1], "rebuild.month_10k_s", IDS[-1]]
+    assert [r["id"] for r in written] == [*IDS[:-1], "rebuild.month_10k_s", "ingest.single_us", IDS[-1]]
     assert all(list(r) == KEYS for r in written)
     assert written[0]["value"] == 50_000
     assert written[-1]["value"] is None

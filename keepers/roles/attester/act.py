@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
-from keepers.protocol.merge import leader, quorum
+from keepers.protocol.merge import quorum
 from keepers.roles.attester import decide as rules
 from keepers.roles.attester import submit as sending
 from keepers.roles.attester import view as views
@@ -18,10 +18,9 @@ from keepers.roles.attester.desk import Desk
 from keepers.roles.attester.facts import FactBook
 from keepers.roles.attester.observe import Snapshot, body_of
 from keepers.roles.attester.prices import PriceSource, median_price
-from keepers.roles.attester.sign import OBSERVATION, REPORT, AlreadySigned
+from keepers.roles.attester.signlog import OBSERVATION, REPORT, AlreadySigned
 from keepers.roles.attester.view import Built
-from keepers.runtime.role import Skip
-from keepers.wire.attester_client import Unreachable
+from keepers.runtime.role import Fatal, Skip
 from keepers.wire.codec import Proposal, SeatSignature, SignedObs
 from keepers.wire.signatures import compact
 
@@ -55,6 +54,8 @@ class Hand:
             except Skip as skip:
                 self._desk.log.debug("skip: %s", skip.reason)
             except HearthError as error:
+                if error.code == "H6403":  # the sign log is no longer ours
+                    raise Fatal(error) from error
                 self._desk.log.warning("%s: %s", error.code, error.message)
                 self._failed(error.code)
         self._repeat()
@@ -74,7 +75,8 @@ class Hand:
         digest = desk.exchange.digest_of(unsigned)
         desk.exchange.draft(unsigned, body)
         self._require_clock()
-        signature = desk.sign_book.sign_once(OBSERVATION, epoch, 0, digest, desk.key, now)
+        opens = desk.calendar.end(epoch) + desk.schedule.freeze
+        signature = desk.sign_book.sign_once(OBSERVATION, epoch, 0, digest, desk.key, now, opens)
         signed = SignedObs(generation, epoch, seat, keccak(body), price, signature)
         desk.exchange.adopt_own(signed, body, desk.context.clock.precise())
         desk.log.info("epoch %d: observed %d nodes, price %d", epoch, len(snapshot.nodes), price)
@@ -124,9 +126,6 @@ class Hand:
         signature = self._sign_report(built)
         desk.remember(built)
         desk.exchange.take_proposal(views.as_proposal(built, held, seat, signature))
-        peers = desk.peers(signers)
-        # whoever lacks a body of the set cannot follow it: all that we hold goes first
-        desk.exchange.push(step.epoch, peers, seat, True, True, desk.pool)
         desk.log.info("epoch %d view %d: proposed %d observations", step.epoch, step.view, len(held))
 
     def _sign_report(self, built: Built) -> bytes:
@@ -134,7 +133,8 @@ class Hand:
         view = views.signed_view(built.view)
         now = desk.context.clock.now()
         self._require_clock()
-        signature = desk.sign_book.sign_once(REPORT, built.epoch, view, built.digest, desk.key, now)
+        opens = self._facts.base(built.epoch, desk.context.reader.head()) + desk.schedule.opens(built.view)
+        signature = desk.sign_book.sign_once(REPORT, built.epoch, view, built.digest, desk.key, now, opens)
         desk.gauges.signed(built.epoch)
         return compact(signature)
 
@@ -158,15 +158,12 @@ class Hand:
         desk = self._desk
         desk.log.warning("epoch %d view %d: not signed: %s", step.epoch, step.view, step.reason)
         signers = desk.signers(step.epoch)
-        if not step.missing or signers is None:
+        seat = signers.seat_of(desk.who) if signers else None
+        if not step.missing or signers is None or seat is None:
             return
-        leads = leader(step.epoch, step.view, signers.n)
-        for client in desk.peers(signers):
-            if client.endpoint.seat == leads:
-                try:
-                    desk.exchange.send_missing(client, step.epoch, step.missing)
-                except Unreachable:
-                    return
+        # to every seat, not to this leader alone: else each leader in turn would lack it, and lose its view
+        missing = desk.exchange.digests(step.epoch, step.missing)
+        desk.exchange.push(step.epoch, desk.peers(signers), seat, True, True, desk.pool, missing)
 
     def _submit(self, step: Submit) -> None:
         desk = self._desk
@@ -201,6 +198,9 @@ class Hand:
         for signed_view, proposal in sorted(desk.exchange.proposals(epoch).items()):
             if proposal.seat == seat:
                 desk.exchange.broadcast(peers, (epoch, proposal.digest), _sends_proposal(proposal), desk.pool)
+                # after it, as what a set names is kept by everybody; who lacks a body of it cannot follow
+                named = desk.exchange.named(proposal)
+                desk.exchange.push(epoch, peers, seat, True, True, desk.pool, named)
                 continue
             own = desk.exchange.signatures(epoch, proposal.digest).get(seat)
             if own is not None:

@@ -79,6 +79,7 @@ class EpochFacts:
     signers: int
     seat: int | None
     own_signed: bool
+    own_logged: bool  # the sign log has its digest: signing that one again is no second signature
     may_observe: bool
     held: frozenset[int]
     held_at_cutoff: frozenset[int]
@@ -90,7 +91,8 @@ class EpochFacts:
 
 @dataclass(frozen=True)
 class AttesterView:
-    """Everything that `decide` needs. `epochs` ascending from last + 1; `may_sign` False: skewed, or listening."""
+    """Everything that `decide` needs. `epochs` ascending from last + 1; `may_sign` False: skewed, or listening. What
+    opened at or before `guard` may have been signed by an earlier self that the sign log does not know of."""
 
     now: float
     last: int
@@ -98,6 +100,7 @@ class AttesterView:
     schedule: Schedule
     epochs: tuple[EpochFacts, ...]
     may_sign: bool = True
+    guard: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,8 @@ def _observe(view: AttesterView, facts: EpochFacts) -> list[Step]:
     if facts.observer is None or since < schedule.freeze:
         return []
     steps: list[Step] = []
-    if not facts.own_signed and facts.may_observe and view.may_sign:
+    safe = facts.own_logged or facts.end + schedule.freeze > view.guard
+    if not facts.own_signed and facts.may_observe and view.may_sign and safe:
         steps.append(Freeze(facts.epoch))
     forward = view.now - facts.base <= schedule.cutoff
     steps.append(Exchange(facts.epoch, since >= schedule.bodies, forward))
@@ -199,6 +203,8 @@ def _report(view: AttesterView, facts: EpochFacts) -> list[Step]:
             steps.append(Submit(facts.epoch, chosen.view, chosen.digest, chosen.kind))
         return steps
     if now_view is None or not view.may_sign or facts.seat is None:
+        return steps
+    if now_view not in facts.signed_views and facts.base + view.schedule.opens(now_view) <= view.guard:
         return steps
     if leader(facts.epoch, now_view, facts.signers) == facts.seat:
         if now_view not in facts.proposed_views:

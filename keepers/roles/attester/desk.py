@@ -6,6 +6,7 @@ Everything here is shared by the three steps of a cycle (`facts`, `decide`, `act
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Connection
@@ -22,6 +23,7 @@ from keepers.roles.attester.gauges import AttesterGauges
 from keepers.roles.attester.ingest import Ingest, make_admission
 from keepers.roles.attester.observe import HeadLog, Seen, Snapshots
 from keepers.roles.attester.sign import SignBook
+from keepers.roles.attester.signlog import SignLog, scope_of
 from keepers.roles.attester.view import Built, signed_view
 from keepers.runtime import checks
 from keepers.runtime.clock import VirtualClock
@@ -38,7 +40,14 @@ SEND_TIMEOUT_S = 5.0
 class Desk:
     """Made at `mount`; `last` and `tree` follow the chain, `started` is when this process began to observe."""
 
-    def __init__(self, key: Signer, context: Context, log: logging.Logger) -> None:
+    def __init__(
+        self,
+        key: Signer,
+        context: Context,
+        log: logging.Logger,
+        client: Callable[..., AttesterClient] = AttesterClient,
+    ) -> None:
+        self._client = client
         deployment, calendar = context.deployment, context.calendar
         self.key, self.who, self.context, self.calendar, self.log = key, key.address, context, calendar, log
         allowances = deployment.allowances
@@ -55,7 +64,9 @@ class Desk:
         keep = allowances.head + allowances.late + 2 * calendar.slot
         self.heads = HeadLog(context.reader.head, context.reader.block, now, keep)
         self.seen = Seen()
-        self.sign_book = SignBook(context.store, f"{deployment.chain_id}:{self.domain.contract}:{self.who}")
+        scope = scope_of(deployment.chain_id, self.domain.contract, self.who)
+        # on a local network the same keys may be at work in several runs at once
+        self.sign_book = SignBook(SignLog.beside(context.store, scope, machine_wide=not deployment.local))
         admission = make_admission(calendar, allowances, self.domain, self._key_of, self.heads, self.seen)
         self.ingest = Ingest(
             self.who, context.store, self.seen, admission, now, self.clock_is_right, self.gauges.beats,
@@ -63,7 +74,7 @@ class Desk:
         )  # fmt: skip
         self.exchange = Exchange(
             self.who, context.store, self.domain, now, self.observers, self.signers, calendar.end,
-            self.newest_view, allowances.early,
+            self.newest_view, allowances.early, self._fits, self.earlier_self,
         )  # fmt: skip
         self.started = 0.0
         self.listen_until = 0.0
@@ -74,7 +85,8 @@ class Desk:
         self._clients: dict[tuple[int, str], AttesterClient] = {}
 
     def close(self) -> None:
-        """Let threads and connections go."""
+        """Let threads, connections and the sign log go."""
+        self.sign_book.log.close()
         if self.pool is not None:
             self.pool.shutdown(wait=False, cancel_futures=True)
         self.http.close()
@@ -115,7 +127,7 @@ class Desk:
             if endpoint.url and endpoint.address != self.who:
                 key = (endpoint.seat, endpoint.url)
                 if key not in self._clients:
-                    self._clients[key] = AttesterClient(endpoint, self.http)
+                    self._clients[key] = self._client(endpoint, self.http)
                 found.append(self._clients[key])
         return found
 
@@ -123,6 +135,16 @@ class Desk:
         """Our seat in the committee of this moment."""
         committee = self.committees.of_epoch(self.context.epoch())
         return None if committee is None else committee.seat_of(self.who)
+
+    def earlier_self(self, epoch: int, view: int | None = None) -> bool:
+        """Whether this seat's place of an epoch, its observation or the report of a view, had opened before its sign
+        log was sure to be the only one: then a signature that the log lacks may be its own."""
+        opens = self.schedule.freeze if view is None else self.schedule.opens(view)
+        return self.calendar.end(epoch) + opens <= self.sign_book.log.unsure_until
+
+    def _fits(self, epoch: int, body: bytes) -> bool:
+        snapshot = self.snapshots.known(epoch)
+        return snapshot is None or len(body) == Body.length(len(snapshot.nodes))
 
     def _key_of(self, node: int, epoch: int) -> str | None:
         """None: no such node; "": this attester cannot tell yet (a clock that is ahead, a chain that is away)."""

@@ -7,7 +7,7 @@ The role's worker reads the same books (one lock) and pushes to each peer what t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +24,8 @@ from keepers.roles.attester.tables import (
     AttesterSignature,
 )
 from keepers.store.engine import Store
-from keepers.wire.attester_client import AttesterClient, Unreachable
-from keepers.wire.codec import BODY_LIMIT, Decoder, ObsBody, Proposal, SeatSignature, SignedObs, encode
+from keepers.wire.attester_client import AttesterClient, Declined, Unreachable
+from keepers.wire.codec import BODY_LIMIT, Decoder, ObsBody, Proposal, SeatRecord, SeatSignature, SignedObs, encode
 from keepers.wire.committee import Committee
 from keepers.wire.routing import Refused, Request, Response, Route
 from keepers.wire.signatures import BadSignature, recover, recover_compact
@@ -35,6 +35,7 @@ _OBS: Any = AttesterObservation.__table__  # type: ignore[attr-defined]
 _PROPOSALS: Any = AttesterProposal.__table__  # type: ignore[attr-defined]
 _SIGNATURES: Any = AttesterSignature.__table__  # type: ignore[attr-defined]
 _TWICE: Any = AttesterEquivocation.__table__  # type: ignore[attr-defined]
+MAX_SHOWN = 1_024  # signatures of a seat that are shown to who asks
 PER_SEAT = 2  # observations of one seat and epoch that are kept: a second one is evidence, more tell nothing new
 
 
@@ -58,6 +59,9 @@ class Exchange:
     `committee_of(epoch)` gives the committee that observes an epoch that may be written about now, None for any other
     epoch; `signers_of(epoch)` the one that signs its report; `newest_view(epoch)` the newest view, as it is signed,
     that may have begun on a peer's clock (-1 = none): a seat that writes about views to come could fill a disk.
+    `fits(epoch, body)` says whether a body has the length of the epoch's snapshot: a seat may sign any bytes, and what
+    nobody can read must neither be proposed nor be missed. `earlier_self(epoch)`: an observation under our key that we
+    do not know may be one of ours, signed before a restart on an older copy of our books; else somebody else has it.
     """
 
     def __init__(
@@ -71,6 +75,8 @@ class Exchange:
         end_of: Callable[[int], float],
         newest_view: Callable[[int], int],
         early: float,
+        fits: Callable[[int, bytes], bool] = lambda epoch, body: True,
+        earlier_self: Callable[[int], bool] = lambda epoch: False,
     ) -> None:
         self._who = who
         self._store = store
@@ -81,11 +87,14 @@ class Exchange:
         self._end_of = end_of
         self._newest_view = newest_view
         self._early = early
+        self._fits = fits
+        self._earlier_self = earlier_self
         self._lock = threading.RLock()
         self._held: dict[int, dict[tuple[int, bytes], Held]] = {}
         self._proposals: dict[int, dict[int, Proposal]] = {}
         self._signatures: dict[int, dict[bytes, dict[int, bytes]]] = {}
         self._signed: dict[tuple[int, int, int], bytes] = {}  # epoch, view, seat -> digest: one each
+        self._wanted: dict[int, set[bytes]] = {}  # epoch -> observations that proposals name: kept whatever else is
         self._acked: dict[int, dict[int, set[tuple[int, bytes, bool]]]] = {}
         self._delivered: set[tuple[int, int, bytes]] = set()
         self.impostor = False  # somebody else signs with this seat's key
@@ -144,13 +153,16 @@ class Exchange:
     def take_observation(self, given: ObsBody) -> None:
         """Keep a signed observation, its body too if it came along. Refused (4xx) says why not."""
         signed = given.signed
+        if self._knows(given):
+            return
         digest = self.check_observation(signed)
         if given.body and keccak(given.body) != signed.body:
             raise Refused(400, "H6114", "the body is not the one that was signed")
         with self._lock:
             own = self.own.get(signed.epoch)
             committee = self._committee(self._committee_of, signed.epoch, signed.seat)
-            if committee.endpoints[signed.seat].address == self._who and own != digest:
+            mine = committee.endpoints[signed.seat].address == self._who
+            if mine and own != digest and not self._earlier_self(signed.epoch):
                 self.impostor = True  # valid, under our key, and not ours
                 return
             books = self._held.setdefault(signed.epoch, {})
@@ -160,11 +172,18 @@ class Exchange:
             others = [held for (seat, _), held in books.items() if seat == signed.seat and held.signed != signed]
             if known is None and others:
                 self._keep_evidence(signed.epoch, signed.seat, others[0].signed, signed)
-                if len(others) >= PER_SEAT:
-                    return
+                if len(others) >= PER_SEAT and digest not in self._wanted.get(signed.epoch, ()):
+                    raise Refused(409, "H6118", f"{len(others)} observations of seat {signed.seat} are here already")
             held = Held(signed, given.body, self._now() if given.body else 0.0)
             self._save(signed.epoch, digest, held)
             books[signed.seat, digest] = held
+
+    def _knows(self, given: ObsBody) -> bool:
+        """Whether the same signed observation is here, with a body if this one has one: most of what comes is."""
+        digest = self.digest_of(given.signed)
+        with self._lock:
+            known = self._held.get(given.signed.epoch, {}).get((given.signed.seat, digest))
+        return known is not None and known.signed == given.signed and (known.whole or not given.body)
 
     def take_proposal(self, proposal: Proposal) -> None:
         """Keep a leader's proposal, the first of its view. Refused (4xx) says why not."""
@@ -187,11 +206,17 @@ class Exchange:
             }
             self._store.write(lambda connection: connection.execute(insert(_PROPOSALS), [row]))
             books[proposal.view] = proposal
+            self._want(proposal)
         self.take_signature(
             SeatSignature(
                 proposal.kind, proposal.epoch, proposal.view, proposal.digest, proposal.seat, proposal.signature
             )
         )
+
+    def _want(self, proposal: Proposal) -> None:
+        """Whoever equivocates could give every seat observations that the others would not keep, and so no set that
+        anybody can follow: what a leader's set names is always kept."""
+        self._wanted.setdefault(proposal.epoch, set()).update(self.named(proposal))
 
     def take_signature(self, given: SeatSignature) -> None:
         """Keep a seat's signature, one a view. Refused (4xx) says why not."""
@@ -218,11 +243,13 @@ class Exchange:
     # ------------------------------------------------------------------ reading
 
     def held(self, epoch: int) -> dict[int, Held]:
-        """One whole observation a seat: the one that was here first."""
+        """One whole observation a seat that can be read: the one that was here first."""
         with self._lock:
             best: dict[int, Held] = {}
             for (seat, _), held in self._held.get(epoch, {}).items():
-                if held.whole and (seat not in best or held.held_at < best[seat].held_at):
+                if seat in best and held.held_at >= best[seat].held_at:
+                    continue
+                if held.whole and self._fits(epoch, held.body):
                     best[seat] = held
             return best
 
@@ -241,6 +268,17 @@ class Exchange:
         with self._lock:
             return dict(self._signatures.get(epoch, {}).get(digest, {}))
 
+    def record(self, epoch: int, seat: int) -> SeatRecord:
+        """What is held here that a seat signed for an epoch."""
+        with self._lock:
+            observations = [held.signed for (by, _), held in self._held.get(epoch, {}).items() if by == seat]
+            signatures = [
+                SeatSignature(0, epoch, view, digest, seat, self._signatures[epoch][digest][seat])
+                for (e, view, by), digest in self._signed.items()
+                if e == epoch and by == seat
+            ]
+        return SeatRecord(observations, signatures[-MAX_SHOWN:])
+
     # ------------------------------------------------------------------ giving
 
     def push(
@@ -251,11 +289,16 @@ class Exchange:
         bodies: bool,
         forward: bool,
         pool: Executor | None,
+        only: Container[bytes] | None = None,
     ) -> int:
         """Bring each peer what it has not acknowledged: our observation (its body once `bodies`), those of others
-        if `forward`. Returns the messages that were not acknowledged."""
+        if `forward`; `only` those of these digests where it is given. Returns the peers that could not be reached."""
         with self._lock:
-            everything = dict(self._held.get(epoch, {}))
+            everything = {
+                (seat, digest): held
+                for (seat, digest), held in self._held.get(epoch, {}).items()
+                if only is None or digest in only
+            }
         acked = self._acked.setdefault(epoch, {})
         failures: list[int] = []
 
@@ -264,13 +307,16 @@ class Exchange:
             done = acked.setdefault(peer, set())
             for (seat, digest), held in everything.items():
                 mine = seat == own_seat
-                if seat == peer or (not mine and not (forward and held.whole)):
+                # its own it has, unless a set names it: then it may have come back on an older copy of its books
+                if (seat == peer and only is None) or (not mine and not (forward and held.whole)):
                     continue
                 with_body = held.whole and (bodies or not mine)
                 if (seat, digest, True) in done or (seat, digest, with_body) in done:
                     continue
                 try:
                     client.send_observation(ObsBody(held.signed, held.body if with_body else b""))
+                except Declined:
+                    continue
                 except Unreachable:
                     failures.append(peer)
                     return
@@ -279,11 +325,13 @@ class Exchange:
         _each(one, clients, pool)
         return len(failures)
 
-    def send_missing(self, client: AttesterClient, epoch: int, seats: frozenset[int]) -> None:
-        """Bring a leader the observations that its set lacks. Raises Unreachable."""
-        for seat, held in sorted(self.held(epoch).items()):
-            if seat in seats:
-                client.send_observation(ObsBody(held.signed, held.body))
+    def digests(self, epoch: int, seats: Container[int]) -> set[bytes]:
+        """Digests of what is held of some seats."""
+        return {self.digest_of(held.signed) for seat, held in self.held(epoch).items() if seat in seats}
+
+    def named(self, proposal: Proposal) -> set[bytes]:
+        """Digests of the observations of a set."""
+        return set(map(self.digest_of, proposal.observations))
 
     def broadcast(
         self,
@@ -340,7 +388,8 @@ class Exchange:
                     continue
                 self._held.setdefault(row.epoch, {})[row.seat, bytes(row.digest)] = held
             for row in connection.execute(select(_PROPOSALS).where(_PROPOSALS.c.who == self._who)):
-                self._proposals.setdefault(row.epoch, {})[row.view] = decode_proposal(row.proposal)
+                proposal = self._proposals.setdefault(row.epoch, {})[row.view] = decode_proposal(row.proposal)
+                self._want(proposal)
             for row in connection.execute(select(_SIGNATURES).where(_SIGNATURES.c.who == self._who)):
                 by_seat = self._signatures.setdefault(row.epoch, {}).setdefault(bytes(row.digest), {})
                 by_seat[row.seat] = bytes(row.signature)
@@ -354,7 +403,10 @@ class Exchange:
     def forget_memory(self, before: int) -> None:
         """Drop books of epochs before one."""
         with self._lock:
-            for books in (self._held, self._proposals, self._signatures, self._acked, self.own, self._drafts):
+            kept: tuple[dict[int, Any], ...] = (
+                self._held, self._proposals, self._signatures, self._acked, self.own, self._drafts, self._wanted,
+            )  # fmt: skip
+            for books in kept:
                 for epoch in [e for e in books if e < before]:
                     del books[epoch]
             self._signed = {key: value for key, value in self._signed.items() if key[0] >= before}

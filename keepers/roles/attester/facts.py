@@ -26,7 +26,7 @@ class FactBook:
         exchange, who, schedule = desk.exchange, desk.who, desk.schedule
         first = epoch == desk.last + 1
         end = desk.calendar.end(epoch)
-        base = max(end, self._base(epoch, at)) if first else end
+        base = self.base(epoch, at) if first else end
         signers = desk.signers(epoch) or snapshot.committee
         held = exchange.held(epoch)
         in_time = frozenset(seat for seat, h in held.items() if h.held_at <= base + schedule.cutoff)
@@ -56,6 +56,7 @@ class FactBook:
             signers=signers.n,
             seat=signers.seat_of(who),
             own_signed=own is not None and self._has_own(epoch, own),
+            own_logged=own is not None,
             may_observe=awake and now < end + desk.calendar.epoch_seconds,
             held=frozenset(held),
             held_at_cutoff=in_time,
@@ -69,14 +70,15 @@ class FactBook:
         exchange = self._desk.exchange
         return any(exchange.digest_of(held.signed) == digest for held in exchange.held(epoch).values())
 
-    def _base(self, epoch: int, at: BlockRef) -> int:
-        """Block time at which `epoch` became the next one to report."""
+    def base(self, epoch: int, at: BlockRef) -> int:
+        """T of the next epoch to report: its end, or the block time at which it became the next, if that is later."""
+        end = self._desk.calendar.end(epoch)
         if epoch <= 1:
-            return 0
+            return end
         key = (epoch, self._desk.ring_word)
         if key not in self._bases:
             self._bases = {key: int(self._desk.context.suite.hub.meta(epoch - 1, at=at)) & 0xFFFFFFFF}
-        return self._bases[key]
+        return max(end, self._bases[key])
 
     def ground(self, epoch: int, signers: Committee, at: BlockRef) -> Ground:
         """What the report of `epoch` builds on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from keepers.chain.contracts import Suite
@@ -12,6 +12,7 @@ from keepers.protocol.epochs import SLOTS, Calendar
 from keepers.protocol.merge import Body, SnapshotNode
 from keepers.protocol.nodes import Node, Status
 from keepers.protocol.stake import Need, Own, backed_units
+from keepers.wire.codec import Beat
 from keepers.wire.committee import Committee, Committees
 
 _NODE_EVENTS = ("NodeRegistered", "NodeKeyRotated", "NodeRetired", "StatusSet")
@@ -259,6 +260,13 @@ class Seen:
         with self._lock:
             masks = self._masks.setdefault(epoch, {})
             masks[node] = masks.get(node, 0) | 1 << slot
+
+    def add_many(self, beats: Iterable[Beat]) -> None:
+        """Count beats."""
+        with self._lock:
+            for beat in beats:
+                masks = self._masks.setdefault(beat.epoch, {})
+                masks[beat.node] = masks.get(beat.node, 0) | 1 << beat.slot
 
     def has(self, node: int, epoch: int, slot: int) -> bool:
         """Whether it is counted already."""

@@ -1,4 +1,7 @@
-"""What anybody may ask an attester: GET /v1/epochs/{epoch} and /v1/nodes/{node}. It says nothing that is secret."""
+"""What anybody may ask an attester: GET /v1/epochs/{epoch}, /v1/epochs/{epoch}/seats/{seat} and /v1/nodes/{node}.
+
+It says nothing that is secret.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 from keepers.roles.attester.exchange import Exchange
 from keepers.roles.attester.observe import Seen
+from keepers.wire.codec import encode
 from keepers.wire.routing import Refused, Request, Response, Route
 
 
@@ -32,12 +36,20 @@ def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list
             }
         )
 
+    def seat(request: Request) -> Response:
+        numbers = _number(request.params["epoch"]), _number(request.params["seat"])
+        return Response(200, encode(exchange.record(*numbers)))
+
     def node(request: Request) -> Response:
         number = _number(request.params["node"])
         slot = seen.last_slot(number)
         return _json({"node": number, "last_seen": None if slot is None else list(slot), "advisory": True})
 
-    return [Route("GET", "/v1/epochs/{epoch}", epoch), Route("GET", "/v1/nodes/{node}", node)]
+    return [
+        Route("GET", "/v1/epochs/{epoch}", epoch),
+        Route("GET", "/v1/epochs/{epoch}/seats/{seat}", seat),
+        Route("GET", "/v1/nodes/{node}", node),
+    ]
 
 
 def _json(body: dict[str, Any]) -> Response:

@@ -4,35 +4,40 @@
     Attester(signer, build_sources(specs, local, http))        the same from settings
 
 `mount(context)` needs `context.senders[signer.address]` to submit reports and `context.attestations`. Its routes are
-POST /v1/{heartbeats, observations, proposals, signatures} and GET /v1/epochs/{epoch}, /v1/nodes/{node}. Everything it
-does is decided by `decide.decide` from what it holds and what time it is: a timer only wakes it, a lost tick loses
-nothing. The timers `view-V.I` cover the first views of an epoch; `poll` covers all of them on a real clock.
+POST /v1/{heartbeats, observations, proposals, signatures} and GET /v1/epochs/{epoch}, /v1/epochs/{epoch}/seats/{seat},
+/v1/nodes/{node}. Everything it does is decided by `decide.decide` from what it holds and what time it is: a timer only
+wakes it, a lost tick loses nothing. The timers `view-V.I` cover the first views of an epoch; `poll` covers all of them
+on a real clock.
 
     desk     key, books, committees, the followed chain      facts    what is known of an ended epoch
     decide   the rules, pure                                 act      what the rules chose
-    start    the test of the sign log                        gauges   metrics          reads   GET routes
+    signlog  what was signed, once a place                   start    the test of the sign log
+    locks    one process a seat; old copies are known        doppelganger   is the key used elsewhere?
+    gauges   metrics                                         reads    GET routes
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from keepers.chain.keys import Signer
 from keepers.chain.ports import BlockRef
 from keepers.protocol.errors import HearthError
 from keepers.roles.attester import decide as rules
+from keepers.roles.attester import doppelganger
 from keepers.roles.attester.act import Hand
 from keepers.roles.attester.decide import AttesterPlan, AttesterView
 from keepers.roles.attester.desk import Desk
 from keepers.roles.attester.facts import FactBook
 from keepers.roles.attester.prices import Fixed, PriceSource
 from keepers.roles.attester.reads import read_routes
-from keepers.roles.attester.sign import OBSERVATION
+from keepers.roles.attester.signlog import NEW, OBSERVATION
 from keepers.roles.attester.start import check_sign_log
 from keepers.runtime.clock import VirtualClock
-from keepers.runtime.role import Context, Fatal, Role, Route, Skip
+from keepers.runtime.role import Context, Role, Route, Skip
 from keepers.runtime.ticker import Block, Epoch, Every, Slot, Timer, Trigger, slot_of_ordinal
+from keepers.wire.attester_client import AttesterClient
 from keepers.wire.codec import BEATS_LIMIT
 
 OPEN_EPOCHS = 48  # epochs without a report that are worked on at a time: two void reports' worth
@@ -45,9 +50,13 @@ class Attester(Role[AttesterView, AttesterPlan]):
 
     name: ClassVar[str] = "attester"
 
-    def __init__(self, signer: Signer, prices: Sequence[PriceSource]) -> None:
+    def __init__(
+        self, signer: Signer, prices: Sequence[PriceSource], client: Callable[..., AttesterClient] = AttesterClient
+    ) -> None:
+        """`client(endpoint, http)` reaches another seat: a simulation puts a network of its own there."""
         super().__init__()
         self.key = signer
+        self._client = client
         self.prices = tuple(prices)
         self._desk: Desk | None = None
         self._told: str = ""  # what the log last said of the clock
@@ -75,7 +84,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
             )
         if not self.prices:
             raise HearthError("H1501", "an attester needs a price source", next=["set attester.prices"])
-        self._desk = Desk(self.key, context, self.log)
+        self._desk = Desk(self.key, context, self.log, self._client)
         self.facts = FactBook(self.desk)
         self.hand = Hand(self.desk, self.facts, lambda: self.prices, self._count)
 
@@ -90,13 +99,13 @@ class Attester(Role[AttesterView, AttesterPlan]):
         desk.ingest.restore()
         desk.exchange.restore({})
         for epoch in range(max(1, desk.last), desk.last + OPEN_EPOCHS):
-            digest = desk.sign_book.signed(OBSERVATION, epoch, 0)
+            digest = desk.sign_book.log.signed(OBSERVATION, epoch, 0)
             if digest is not None:
                 desk.exchange.own[epoch] = digest
         seat = desk.seat_now()
         self.log.info(
             "seat %s, sign log at epoch %d, %d price sources, next report: epoch %d",
-            "none yet" if seat is None else seat, desk.sign_book.watermark(), len(self.prices), desk.last + 1,
+            "none yet" if seat is None else seat, desk.sign_book.log.watermark(), len(self.prices), desk.last + 1,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -124,7 +133,9 @@ class Attester(Role[AttesterView, AttesterPlan]):
     def routes(self) -> Sequence[Route]:
         desk = self.desk
         return [
-            Route("POST", "/v1/heartbeats", desk.ingest.heartbeats, limit=BEATS_LIMIT, bare=True),
+            Route(
+                "POST", "/v1/heartbeats", desk.ingest.heartbeats, limit=BEATS_LIMIT, bare=True, batch=desk.ingest.many
+            ),
             *desk.exchange.routes(),
             *read_routes(desk.exchange, desk.seen, lambda: desk.last),
         ]
@@ -134,15 +145,8 @@ class Attester(Role[AttesterView, AttesterPlan]):
     def observe(self, trigger: Trigger, at: BlockRef) -> AttesterView:
         desk, calendar, now = self.desk, self.context.calendar, self.context.clock.precise()
         desk.heads.look()
-        if desk.exchange.impostor:
-            raise Fatal(
-                HearthError(
-                    "H6403",
-                    "somebody else signs with this seat's key",
-                    why=["a peer has an observation under our key that this process did not sign"],
-                    next=["stop the other process, or rotate the seat's key, before starting again"],
-                ),
-            )
+        if desk.exchange.impostor or trigger.timer == "cutoff":
+            doppelganger.watch(desk, trigger.ordinal - 1)
         current = self.context.epoch()
         if current == 0:
             self._clock_allows()
@@ -161,8 +165,9 @@ class Attester(Role[AttesterView, AttesterPlan]):
         if not facts:
             raise Skip("no committee is in force yet")
         desk.gauges.lag(current - 1 - desk.last)
-        may_sign = self._clock_allows() and now >= desk.listen_until
-        return AttesterView(now, desk.last, calendar.epoch_seconds, desk.schedule, tuple(facts), may_sign)
+        may_sign = self._clock_allows() and self._has_listened(now)
+        guard = desk.sign_book.log.unsure_until
+        return AttesterView(now, desk.last, calendar.epoch_seconds, desk.schedule, tuple(facts), may_sign, guard)
 
     def decide(self, view: AttesterView) -> AttesterPlan:
         return rules.decide(view)
@@ -183,6 +188,15 @@ class Attester(Role[AttesterView, AttesterPlan]):
             self._told = fault.code
             self.log.error("nothing is signed", extra={"code": fault.code, "reason": fault.message})
         return False
+
+    def _has_listened(self, now: float) -> bool:
+        """Whether the epoch is over in which a new sign log only listens; then it is no new one any more."""
+        desk = self.desk
+        if now < desk.listen_until:
+            return False
+        if desk.sign_book.log.state == NEW:
+            desk.sign_book.log.settle()
+        return True
 
     def _close_slot(self, ordinal: int) -> None:
         epoch, slot = slot_of_ordinal(ordinal)

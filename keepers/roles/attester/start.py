@@ -1,39 +1,63 @@
-"""Before a seat signs anything: is its sign log the one that it had?"""
+"""Before a seat signs anything: is its sign log the one that it had, and is nobody else signing for it?"""
 
 from __future__ import annotations
 
 from keepers.chain.ports import BlockRef
 from keepers.protocol.errors import HearthError
 from keepers.roles.attester.desk import LATE_EPOCHS, Desk
+from keepers.roles.attester.doppelganger import unknown_signature
+from keepers.roles.attester.signlog import LIVE, NEW, RETIRED, retired
 from keepers.runtime.role import Fatal
+
+PEERS_KEEP = 4  # epochs back of which the other seats still say what they hold
 
 
 def check_sign_log(desk: Desk, head: BlockRef) -> None:
-    """A seat with a lost or old sign log must not sign: it could sign a second digest of one view."""
-    hub = desk.context.suite.hub
-    last = int(hub.last_epoch(at=head))
-    desk.last = last
-    watermark = desk.sign_book.watermark()
-    signed = 0
+    """Refuse to start, listen first, or be careful, as the log deserves.
+
+    Fatal: H6404 retired; H6401, H6402 the chain or a peer has a signature of this seat that the log lacks.
+    """
+    log = desk.sign_book.log
+    if log.state == RETIRED:
+        raise Fatal(retired())
+    last = desk.last = int(desk.context.suite.hub.last_epoch(at=head))
+    signed = _signed_on_chain(desk, head, last)
+    if signed > log.watermark():
+        raise _stale(log.watermark(), f"the chain has its signature of epoch {signed}, the log ends at")
+    current = desk.context.epoch()
+    found = unknown_signature(desk, range(max(1, last - PEERS_KEEP), current))
+    if found is not None:
+        raise _stale(log.watermark(), f"{found}; the log ends at")
+    if not log.newest:
+        # an earlier self whose clock ran ahead of ours may have signed in a view that opens a little later
+        log.guard = desk.started + desk.schedule.view
+    if log.state == NEW and last > 0:
+        desk.listen_until = desk.calendar.end(desk.calendar.epoch(max(int(desk.started), desk.calendar.genesis)) + 1)
+        desk.log.info("a new sign log: listening until %d before the first signature", desk.listen_until)
+    elif log.state != LIVE:
+        log.settle()
+
+
+def _signed_on_chain(desk: Desk, head: BlockRef, last: int) -> int:
+    """The newest reported epoch that bears this seat's signature, of the last 24; 0 for none."""
     for epoch in range(last, max(0, last - LATE_EPOCHS), -1):
         committee = desk.committees.of_epoch(epoch)
         seat = committee.seat_of(desk.who) if committee else None
-        if seat is not None and int(hub.meta(epoch, at=head)) >> 32 >> seat & 1:
-            signed = epoch
-            break
-    if signed > watermark:
-        lost = watermark == 0
-        raise Fatal(
-            HearthError(
-                "H6401" if lost else "H6402",
-                "this seat has signed before, and its sign log is not here"
-                if lost
-                else "the sign log is older than what this seat has signed",
-                why=[f"the chain has its signature of epoch {signed}, the log ends at {watermark}"],
-                next=["bring the database of the earlier machine", "or have the owner give the seat a new key"],
-            ),
-        )
-    if watermark == 0 and last > 0:
-        calendar = desk.calendar
-        desk.listen_until = calendar.end(calendar.epoch(max(int(desk.started), calendar.genesis)) + 1)
-        desk.log.info("a new sign log: listening until %d before the first signature", desk.listen_until)
+        if seat is not None and int(desk.context.suite.hub.meta(epoch, at=head)) >> 32 >> seat & 1:
+            return epoch
+    return 0
+
+
+def _stale(watermark: int, why: str) -> Fatal:
+    error = HearthError(
+        "H6402" if watermark else "H6401",
+        "the sign log is older than what this seat has signed"
+        if watermark
+        else "this seat has signed before, and its sign log is not here",
+        why=[f"{why} {watermark}"],
+        next=[
+            "bring the newest signlog.db, or move the seat: hearth signlog export --retire there, import here",
+            "if it is lost: hearth signlog import --watermark EPOCH",
+        ],
+    )
+    return Fatal(error)

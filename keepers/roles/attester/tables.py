@@ -1,8 +1,10 @@
-"""Rows of an attester. `who` is the seat's account: several seats may share a database in tests and replays."""
+"""Rows of an attester; its sign log is a database of its own (`signlog`).
+
+`who` is the seat's account: several seats may share a database in tests and replays.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -52,25 +54,6 @@ class AttesterSignature(SQLModel, table=True):
     digest: bytes = Field(primary_key=True)
     seat: int = Field(primary_key=True)
     signature: bytes
-
-
-class SignLog(SQLModel, table=True):
-    """What this seat has signed: one digest for each (kind, epoch, view). Written and synced before the signature.
-
-    `scope` is chain, hub and account. Reports and void reports share the kind "report": one digest of an (epoch, view)
-    over both.
-    """
-
-    __tablename__ = "attester_sign_log"
-    __table_args__ = (UniqueConstraint("scope", "kind", "epoch", "view"),)
-
-    id: int | None = Field(default=None, primary_key=True)
-    scope: str
-    kind: str
-    epoch: int
-    view: int
-    digest: bytes
-    at: int
 
 
 class AttesterEquivocation(SQLModel, table=True):

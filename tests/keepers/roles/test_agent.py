@@ -21,7 +21,7 @@ from keepers.roles.agent.tables import AgentBatch
 from keepers.store.engine import Store
 from keepers.store.migrations import open_store
 from keepers.wire.attester_client import AttesterClient, Endpoint, make_http
-from keepers.wire.codec import Beat, decode_beats, encode
+from keepers.wire.codec import Beat, encode, unpack_beats
 from keepers.wire.committee import Committee
 from keepers.wire.direct import DirectTransport
 from keepers.wire.routing import Request, Response, Route, Router
@@ -41,7 +41,7 @@ class Seat:
         self.batches: list[list[Beat]] = []
 
     def handle(self, request: Request) -> Response:
-        self.batches.append(decode_beats(request.body))
+        self.batches.append(unpack_beats(request.body))
         return Response(200, encode([self.word] * len(self.batches[-1])))
 
 

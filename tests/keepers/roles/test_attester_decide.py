@@ -27,8 +27,8 @@ SCHEDULE = Schedule(freeze=30, bodies=45, cutoff=75, view=60)
 END = 1_000_000
 ALL = frozenset({0, 1, 2, 3})
 FACTS = EpochFacts(
-    epoch=8, end=END, base=END, observers=4, observer=0, signers=4, seat=0, own_signed=True, may_observe=True,
-    held=ALL, held_at_cutoff=ALL,
+    epoch=8, end=END, base=END, observers=4, observer=0, signers=4, seat=0, own_signed=True, own_logged=True,
+    may_observe=True, held=ALL, held_at_cutoff=ALL,
 )  # fmt: skip
 
 
@@ -43,6 +43,24 @@ def steps(at: float, facts: EpochFacts = FACTS, *more: EpochFacts, may_sign: boo
 def proposal(**changes: object) -> ProposalFacts:
     base = ProposalFacts(view=0, seat=0, kind=REPORT, seats=ALL, bodies_at_hand=True, agrees=True, last=8)
     return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_what_was_open_before_the_seat_was_sure_is_not_signed() -> None:
+    """The guard: places that opened at or before it may have been signed by an earlier self."""
+    mine = replace(FACTS, own_signed=False, own_logged=False)
+
+    def at(moment: float, facts: EpochFacts, guard: float) -> list[object]:
+        found = decide(replace(view(moment, facts), guard=END + guard)).steps
+        return [s for s in found if not isinstance(s, Exchange)]
+
+    assert at(40, mine, 29.9) == [Freeze(8)] and at(40, mine, 30) == []
+    assert at(40, replace(mine, own_logged=True), 30) == [Freeze(8)], "the digest in the log may be signed again"
+    assert at(100, FACTS, 89.9) == [Propose(8, 0, REPORT, 8)] and at(100, FACTS, 90) == []
+    follower = replace(FACTS, seat=1, proposals=(proposal(),))
+    assert at(100, follower, 89.9) == [Follow(8, 0)] and at(100, follower, 90) == []
+    again = replace(FACTS, signed_views=frozenset({0}))
+    assert at(100, again, 90) == [Propose(8, 0, REPORT, 8)], "signed, and perhaps never sent"
+    assert at(150, replace(FACTS, seat=1), 149) == [Propose(8, 1, REPORT, 8)], "the next view is open to it"
 
 
 def test_views_open_at_90_150_210() -> None:

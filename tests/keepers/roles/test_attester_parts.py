@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -30,82 +27,19 @@ from keepers.roles.attester.prices import (
     median_price,
     parse_price,
 )
-from keepers.roles.attester.sign import OBSERVATION, REPORT, AlreadySigned, SignBook
-from keepers.roles.attester.tables import AttesterEquivocation, SignLog
+from keepers.roles.attester.tables import AttesterEquivocation
 from keepers.roles.attester.view import gather
 from keepers.store.migrations import open_store
-from keepers.wire.attester_client import Endpoint
-from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode
+from keepers.wire.attester_client import AttesterClient, Declined, Endpoint, Unreachable
+from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode, pack_beats
 from keepers.wire.committee import Committee
 from keepers.wire.routing import Refused, Request
-from keepers.wire.signatures import compact, recover
+from keepers.wire.signatures import compact
 
 SEATS = [LocalSigner(keccak(f"seat {i}".encode())) for i in range(4)]
 COMMITTEE = Committee(1, 1, tuple(Endpoint(i, seat.address, f"http://seat-{i}") for i, seat in enumerate(SEATS)))
 DOMAIN = Domain(31_337, "0x" + "22" * 20)
 END = 10_000
-ROOT = Path(__file__).parents[3]
-
-# ---------------------------------------------------------------------- sign log
-
-
-def test_one_digest_of_a_view_and_the_same_again() -> None:
-    book = SignBook(open_store("sqlite://", threaded=False), "scope")
-    first = book.sign_once(REPORT, 5, 0, b"a" * 32, SEATS[0], 1)
-    assert recover(b"a" * 32, first) == SEATS[0].address
-    assert book.sign_once(REPORT, 5, 0, b"a" * 32, SEATS[0], 2) == first
-    with pytest.raises(AlreadySigned) as caught:
-        book.sign_once(REPORT, 5, 0, b"b" * 32, SEATS[0], 3)
-    assert caught.value.code == "H6405"
-    book.sign_once(REPORT, 5, 1, b"b" * 32, SEATS[0], 3)
-    book.sign_once(OBSERVATION, 5, 0, b"c" * 32, SEATS[0], 3)
-    assert book.views(5) == {0, 1} and book.watermark() == 5
-    assert book.signed(OBSERVATION, 5, 0) == b"c" * 32
-
-
-def test_scopes_do_not_meet() -> None:
-    store = open_store("sqlite://", threaded=False)
-    SignBook(store, "chain 1").sign_once(REPORT, 5, 0, b"a" * 32, SEATS[0], 1)
-    other = SignBook(store, "chain 2")
-    assert other.watermark() == 0
-    other.sign_once(REPORT, 5, 0, b"b" * 32, SEATS[0], 1)
-
-
-CRASH = """
-import sys
-from keepers.chain.keys import LocalSigner
-from keepers.protocol.hashing import keccak
-from keepers.roles.attester.sign import REPORT, SignBook
-from keepers.store.migrations import open_store
-book = SignBook(open_store(sys.argv[1]), "scope")
-try:
-    signature = book.sign_once(REPORT, 9, 0, bytes([int(sys.argv[2])]) * 32, LocalSigner(keccak(b"seat 0")), 1)
-    print(signature.hex())
-except Exception as error:
-    print(type(error).__name__)
-"""
-
-
-@pytest.mark.parametrize(
-    "point", ["attester.sign.before-row", "attester.sign.after-row", "attester.sign.after-signature"]
-)
-def test_killed_at_any_step_never_two_digests(tmp_path: Path, point: str) -> None:
-    """Killed while signing one digest, started again with other data: at most one digest is ever signed."""
-    url = f"sqlite:///{tmp_path / 'state.db'}"
-
-    def run(digest: int, crash: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "HEARTH_CRASH_AT": crash}
-        command = [sys.executable, "-c", CRASH, url, str(digest)]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
-
-    killed = run(1, point)
-    assert killed.returncode == -signal.SIGKILL and killed.stdout == ""
-    second, third = run(2, ""), run(1, "")
-    signed = [out.stdout.strip() for out in (second, third)]
-    assert signed.count("AlreadySigned") == 1, "exactly one of the two digests is signed"
-    logged = point != "attester.sign.before-row"
-    assert (signed[0] == "AlreadySigned") == logged, "the row is written before the signature exists"
-
 
 # ---------------------------------------------------------------------- ingest
 
@@ -118,6 +52,9 @@ class Always:
 
     def admit(self, beat: Beat, now: float) -> str:
         return "repeat" if self.seen.has(beat.node, beat.epoch, beat.slot) else "counted"
+
+    def admit_many(self, beats: Sequence[Beat], now: float) -> list[str]:
+        return [self.admit(beat, now) for beat in beats]
 
 
 def ingest_on(store: object, seen: Seen, observing: bool = True) -> Ingest:
@@ -149,8 +86,20 @@ def test_skewed_attester_observes_nothing() -> None:
 def test_route_answers_a_word_a_beat() -> None:
     ingest = ingest_on(open_store("sqlite://", threaded=False), Seen())
     assert ingest.heartbeats(Request("POST", "/", encode(beat(1, 0)))).body == b'["counted"]'
-    with pytest.raises(Refused):
-        ingest.heartbeats(Request("POST", "/", b"{}"))
+    assert ingest.heartbeats(Request("POST", "/", pack_beats([beat(2, 0)]), packed=True)).body == b'["counted"]'
+
+
+def test_requests_that_wait_together_are_judged_together_and_answered_apart() -> None:
+    seen = Seen()
+    ingest = ingest_on(open_store("sqlite://", threaded=False), seen)
+    ingest.take([beat(7, 0)])
+    given = [encode(beat(1, 0)), b"{}", encode([beat(7, 0), beat(2, 0)]), pack_beats([beat(3, 0), beat(4, 1)]), b"x"]
+    packed = [False, False, False, True, True]
+    found = ingest.many([Request("POST", "/", b, packed=p) for b, p in zip(given, packed, strict=True)])
+    assert [answer.status for answer in found] == [200, 400, 200, 200, 400]
+    assert [found[i].body for i in (0, 2, 3)] == [b'["counted"]', b'["repeat","counted"]', b'["counted","counted"]']
+    assert [answer.wasted for answer in found] == [0, 1, 1, 0, 1], "what was worth something costs its sender nothing"
+    assert seen.masks(3) == {7: 1, 1: 1, 2: 1, 3: 1, 4: 2}
 
 
 @pytest.mark.parametrize(
@@ -166,8 +115,8 @@ def test_route_answers_a_word_a_beat() -> None:
 )
 def test_status_of_a_single_beat(word: str, status: int) -> None:
     class Says:
-        def admit(self, given: Beat, now: float) -> str:
-            return word
+        def admit_many(self, given: Sequence[Beat], now: float) -> list[str]:
+            return [word] * len(given)
 
     store, seen = open_store("sqlite://", threaded=False), Seen()
     ingest = Ingest("0xme", store, seen, Says(), lambda: 0.0, lambda: True)  # type: ignore[arg-type]
@@ -217,8 +166,9 @@ def test_head_log_knows_what_was_head_until_when() -> None:
 class World:
     """An exchange of seat 0 at a settable time."""
 
-    def __init__(self) -> None:
+    def __init__(self, fits: Callable[[int, bytes], bool] = lambda epoch, body: True) -> None:
         self.now = END + 40.0
+        self.fits = fits
         self.store = open_store("sqlite://", threaded=False)
         self.exchange = self.make()
 
@@ -227,7 +177,16 @@ class World:
             return COMMITTEE if epoch in (8, 9) else None
 
         return Exchange(
-            SEATS[0].address, self.store, DOMAIN, lambda: self.now, lookup, lookup, lambda e: END, lambda e: 3, 5
+            SEATS[0].address,
+            self.store,
+            DOMAIN,
+            lambda: self.now,
+            lookup,
+            lookup,
+            lambda e: END,
+            lambda e: 3,
+            5,
+            self.fits,
         )
 
 
@@ -293,12 +252,71 @@ def test_second_observation_of_a_seat_is_kept_as_evidence() -> None:
         assert connection.execute(select(func.count()).select_from(AttesterEquivocation)).scalar() == 1
 
 
-def test_third_observation_of_a_seat_is_not_kept() -> None:
+def test_more_observations_of_a_seat_are_kept_only_where_a_leaders_set_names_them() -> None:
+    """Whoever equivocates could give each seat others, and no set could be followed by a quorum."""
     world = World()
-    given = [observation(2, price=price) for price in (5, 6, 7)]
-    for one in given:
-        world.exchange.take_observation(one)
-    assert [world.exchange.find(one.signed) is not None for one in given] == [True, True, False]
+    for price in (5, 6):
+        world.exchange.take_observation(observation(2, price=price))
+    with pytest.raises(Refused) as caught:
+        world.exchange.take_observation(observation(2, price=7))
+    assert (caught.value.status, caught.value.code) == (409, "H6118")
+    named = msgspec.structs.replace(proposal(), observations=[observation(2, price=7).signed])
+    world.exchange.take_proposal(named)
+    for exchange in (world.exchange, restored(world)):
+        exchange.take_observation(observation(2, price=7))
+        found = exchange.find(observation(2, price=7).signed)
+        assert found is not None and found.whole
+        with pytest.raises(Refused):
+            exchange.take_observation(observation(2, price=8))
+
+
+def restored(world: World) -> Exchange:
+    """The books after a restart."""
+    again = world.make()
+    again.restore({})
+    return again
+
+
+class Links:
+    """Clients of three peers: seat 1 declines what has price 5, seat 2 is away."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[int, int, bool]] = []
+        self.clients = [self.client(seat) for seat in (1, 2, 3)]
+
+    def client(self, seat: int) -> AttesterClient:
+        made = AttesterClient(COMMITTEE.endpoints[seat], httpx.Client())
+
+        def send(given: ObsBody) -> None:
+            if seat == 2:
+                raise Unreachable("H2007", "away")
+            if seat == 1 and given.signed.price == 5:
+                raise Declined("H2007", "HTTP 409")
+            self.got.append((seat, given.signed.price, bool(given.body)))
+
+        made.send_observation = send  # type: ignore[method-assign]
+        return made
+
+
+def test_push_goes_on_after_what_a_peer_declines_and_offers_that_again() -> None:
+    world, links = World(), Links()
+    world.exchange.adopt_own(observation(0, price=5).signed, observation(0, price=5).body, world.now)
+    world.exchange.take_observation(observation(1, price=6))
+    world.exchange.take_observation(observation(3, price=7))
+    for _ in range(2):
+        assert world.exchange.push(8, links.clients, 0, True, True, None) == 1, "seat 2 is away"
+    assert sorted(links.got) == [(1, 7, True), (3, 5, True), (3, 6, True)], "each once, to whoever took it"
+    only = world.exchange.digests(8, {3})
+    assert world.exchange.push(8, [links.client(2)], 0, True, True, None, only) == 1
+
+
+def test_body_that_nobody_can_read_is_not_held_and_does_not_hide_a_readable_one() -> None:
+    world = World(fits=lambda epoch, body: len(body) == Body.length(3))
+    world.exchange.take_observation(observation(2, body=b"x" * 7))
+    assert world.exchange.held(8) == {}, "signed, whole, and of no use"
+    world.now += 1
+    world.exchange.take_observation(observation(2))
+    assert world.exchange.held(8)[2].body == observation(2).body
 
 
 class Peer:
@@ -350,6 +368,14 @@ def test_somebody_with_our_key_is_noticed() -> None:
     world = World()
     world.exchange.take_observation(observation(0))
     assert world.exchange.impostor
+
+
+def test_observation_of_an_earlier_self_is_no_impostors() -> None:
+    """Signed before this process came back on an older copy of its books: it is held like anybody else's."""
+    world = World()
+    world.exchange._earlier_self = lambda epoch: epoch == 8
+    world.exchange.take_observation(observation(0))
+    assert not world.exchange.impostor and list(world.exchange.held(8)) == [0]
 
 
 def test_own_observation_that_comes_back_is_none() -> None:
@@ -545,8 +571,3 @@ def test_source_settings_are_checked(specs: list[dict[str, object]]) -> None:
     with pytest.raises(PriceUnavailable) as caught:
         build_sources(specs, True, httpx.Client())
     assert (caught.value.code, caught.value.exit_code) == ("H1501", 2)
-
-
-def test_sign_log_table_has_the_unique_place() -> None:
-    names = {tuple(c.name for c in u.columns) for u in SignLog.__table__.constraints if hasattr(u, "columns")}  # type: ignore[attr-defined]
-    assert ("scope", "kind", "epoch", "view") in names

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import func, select
 
 from keepers.protocol.counters import Leaf
 from keepers.protocol.errors import HearthError
+from keepers.protocol.hashing import keccak
 from keepers.protocol.leases import Reason
+from keepers.protocol.merge import Body
+from keepers.protocol.messages import SignedObservation
 from keepers.protocol.nodes import Status
 from keepers.roles.attester.decide import AttesterPlan, Propose
 from keepers.roles.attester.prices import PriceUnavailable
 from keepers.roles.attester.role import Attester
-from keepers.roles.attester.tables import SignLog
+from keepers.roles.attester.signlog import ROWS
 from keepers.roles.settler.decide import Policy, SettlerPlan, TicketFacts
 from keepers.runtime.role import Fatal
 from keepers.runtime.ticker import Trigger
@@ -130,6 +134,63 @@ def test_silent_leader_costs_a_view() -> None:
     assert report["who"].bit_count() == 3
 
 
+def test_body_of_a_wrong_length_harms_nobody() -> None:
+    """A byzantine seat signs bytes that fit its hash and no snapshot: reports go on, in the first view, without it."""
+    town = Town()
+    town.run_epochs(2)
+    liar = town.attesters[3]
+    liar.hand._draft = lambda epoch, snapshot, now: (b"x" * 7, PRICE)  # type: ignore[method-assign]
+    town.run_epochs(3)
+    assert town.world.hub.last_epoch == 5
+    reports = [event for event in town.chain.log if event.name == "Report"][2:]
+    assert [event["facts"] >> 40 & 0xFFFF for event in reports if event["epoch"] % 4 != 3] == [0, 0]
+    for attester in town.attesters[:3]:
+        assert sorted(attester.desk.exchange.held(5)) == [0, 1, 2]
+        assert attester.desk.last == 5, "nobody stumbles over it after the report either"
+
+
+def test_seat_that_tells_every_other_one_something_else_stops_nothing() -> None:
+    """Three observations of one seat, each other seat has one or two of them: the leader's set is followed anyway."""
+    town = Town()
+    town.run_epochs(2)
+    town.kill(3)
+    end = town.calendar.end(3)
+    town.run(end + 70)
+    domain = town.attesters[0].desk.domain
+    bodies = [Body((0xFFF, 0xFFF, n)).encode() for n in range(3)]
+    told = []
+    for n, body in enumerate(bodies):
+        message = SignedObservation(1, 3, 3, keccak(body), PRICE + n)
+        signature = town.seat_keys[3].sign_digest(message.digest(domain))
+        told.append(ObsBody(SignedObs(1, 3, 3, keccak(body), PRICE + n, signature), body))
+    for seat in range(3):
+        for n in (seat, (seat + 1) % 3):
+            town.attesters[seat].desk.exchange.take_observation(told[n])
+    town.run(end + 200)
+    assert town.world.hub.last_epoch == 3
+    report = next(event for event in town.chain.log if event.name == "Report" and event["epoch"] == 3)
+    assert report["facts"] >> 40 & 0xFFFF == 1, "view 0 is led by the seat that is gone"
+
+
+def test_observation_that_one_seat_alone_had_in_time_costs_one_view() -> None:
+    """Given to one seat in the last second: the others hear of it from that one, every one of them."""
+    town = Town()
+    town.run_epochs(3)
+    town.kill(3)
+    end = town.calendar.end(4)
+    town.run(end + 75)
+    body = Body((0xFFF, 0xFFF, 0xFFF)).encode()
+    message = SignedObservation(1, 4, 3, keccak(body), PRICE)
+    signature = town.seat_keys[3].sign_digest(message.digest(town.attesters[0].desk.domain))
+    told = ObsBody(SignedObs(1, 4, 3, keccak(body), PRICE, signature), body)
+    town.attesters[2].desk.exchange.take_observation(told)
+    town.run(end + 140)
+    assert town.world.hub.last_epoch == 3, "seat 2 does not follow seat 0, which lacks it"
+    assert all(3 in town.attesters[seat].desk.exchange.held(4) for seat in range(3))
+    town.run(end + 200)
+    assert town.world.hub.last_epoch == 4
+
+
 def test_late_heartbeat_counts_within_its_window_only() -> None:
     town = Town()
     town.run_epochs(2)
@@ -149,6 +210,40 @@ def test_late_heartbeat_counts_within_its_window_only() -> None:
     for node in range(3):
         mask = town.chain.attestations.leaf(node, epoch) & 0xFFF
         assert mask == 1 << 6, "slot 3 arrived late but in time, slot 6 too late, slot 7 by repetition"
+
+
+def outage(town: Town, seats: Sequence[int], epoch: int, begins: float, seconds: float) -> list[int]:
+    """Seats that answer nobody for a while, from `begins` seconds after the start of slot 5; the nodes' masks then."""
+    hosts = {f"seat-{seat}" for seat in seats}
+    start = town.calendar.slot_start(epoch, 5) + begins
+    town.run(int(start))
+    town.transport.down |= hosts
+    town.run(int(start + seconds))
+    town.transport.down -= hosts
+    town.run(town.calendar.end(epoch) + 200)
+    assert town.world.hub.last_epoch == epoch
+    return [town.chain.attestations.leaf(node, epoch) & 0xFFF for node in range(3)]
+
+
+@pytest.mark.parametrize("begins", [-1, 100, 250])
+@pytest.mark.parametrize("seats", [[0], [1, 3]])
+def test_attester_outage_of_five_minutes_costs_an_honest_node_nothing(seats: list[int], begins: float) -> None:
+    """As long as f + 1 seats are there; those that were away have the beats that were sent again in time."""
+    town = Town()
+    town.run_epochs(2)
+    assert outage(town, seats, 3, begins, 300) == [0, 0, 0]
+    back = [town.attesters[seat].desk.exchange.held(3)[seat] for seat in seats]
+    bits = [Body.decode(held.body, 3).bits for held in back]
+    assert all(word | 1 << 5 == 0xFFF for own in bits for word in own), "slot 5 at most is missing in their own account"
+
+
+@pytest.mark.parametrize(("seconds", "lost"), [(300, 0), (340, 1)])
+def test_outage_of_every_attester_costs_the_slot_whose_whole_window_it_covers(seconds: float, lost: int) -> None:
+    """Five minutes from just before the beats on: they are sent again until 30 s after the slot. What no seat could
+    hear by then no seat can attest: an outage of all that covers a beat and the rest of its window costs that slot."""
+    town = Town()
+    town.run_epochs(2)
+    assert outage(town, range(4), 3, -1, seconds) == [lost << 5] * 3
 
 
 def test_lease_is_paid_for_attested_seconds_and_redeemed() -> None:
@@ -259,7 +354,7 @@ def test_attesters_restarted_at_every_stage_sign_one_digest_a_view() -> None:
     assert town.world.hub.last_epoch == 5
     with town.kept.read() as connection:
         places = connection.execute(
-            select(func.count()).select_from(SignLog).group_by(SignLog.scope, SignLog.kind, SignLog.epoch, SignLog.view)
+            select(func.count()).select_from(ROWS).group_by(ROWS.c.scope, ROWS.c.kind, ROWS.c.epoch, ROWS.c.view)
         ).all()
     assert places and all(count == 1 for (count,) in places)
     reports = [event for event in town.chain.log if event.name == "Report"]
@@ -351,7 +446,7 @@ def test_clock_set_between_the_decision_and_the_signature_is_noticed() -> None:
 def signatures(town: Town) -> int:
     """Rows of all sign logs."""
     with town.kept.read() as connection:
-        return len(connection.execute(select(SignLog.__table__)).all())  # type: ignore[attr-defined]
+        return len(connection.execute(select(ROWS)).all())
 
 
 def test_attester_gauges_after_a_report() -> None:
@@ -403,7 +498,9 @@ def test_every_write_of_an_attester_needs_a_signature() -> None:
             status = router.dispatch(Request(route.method, route.path, body)).status
             assert status in (400, 401, 403), (route.path, body, status)
     reads = [
-        route.path.replace("{epoch}", "2").replace("{node}", "0") for route in router.routes if route.method == "GET"
+        route.path.replace("{epoch}", "2").replace("{node}", "0").replace("{seat}", "1")
+        for route in router.routes
+        if route.method == "GET"
     ]
     assert all(router.dispatch(Request("GET", path)).status == 200 for path in reads)
     assert router.dispatch(Request("GET", "/v1/nodes/1e3")).status == 400

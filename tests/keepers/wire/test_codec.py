@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from keepers.wire.codec import MAX_BATCH, Beat, Decoder, ObsBody, Proposal, decode_beats, encode
+from keepers.wire.codec import (
+    BEAT_BYTES,
+    MAX_BATCH,
+    Beat,
+    Decoder,
+    ObsBody,
+    Proposal,
+    decode_beats,
+    encode,
+    pack_beats,
+    unpack_beats,
+)
 from keepers.wire.routing import Refused
 
 BEAT = Beat(7, 3, 11, 42, b"b" * 32, b"t" * 32, b"s" * 65)
@@ -25,6 +36,26 @@ def raw(**changes: Any) -> bytes:
 def test_round_trip_of_one_and_of_many() -> None:
     assert decode_beats(encode(BEAT)) == [BEAT]
     assert decode_beats(encode([BEAT] * 3)) == [BEAT] * 3
+    largest = Beat(2**24 - 1, 2**32 - 1, 11, 2**48 - 1, b"\xff" * 32, b"\xff" * 32, b"\xff" * 65)
+    for given in ([BEAT], [largest], [BEAT] * MAX_BATCH):
+        assert unpack_beats(pack_beats(given)) == given
+    assert len(pack_beats([BEAT])) == BEAT_BYTES == 143
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        pack_beats([BEAT])[:-1],
+        pack_beats([BEAT]) + b"x",
+        pack_beats([BEAT] * MAX_BATCH) + pack_beats([BEAT]),
+        pack_beats([BEAT])[:7] + b"\x0c" + pack_beats([BEAT])[8:],
+    ],
+)
+def test_packed_body_is_refused(body: bytes) -> None:
+    with pytest.raises(Refused) as caught:
+        unpack_beats(body)
+    assert (caught.value.status, caught.value.code) == (400, "H6105")
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from keepers.protocol.errors import HearthError
+from keepers.wire import batching as batching_module
 from keepers.wire.attester_client import AttesterClient, Endpoint, Unreachable, make_http
 from keepers.wire.codec import Beat, ObsBody, SignedObs, decode_beats, encode
 from keepers.wire.direct import DirectTransport
@@ -269,6 +272,96 @@ def test_rate_of_one_address_is_limited(loopback: None) -> None:
         assert codes == [200] * 5 + [429] * 3
     finally:
         running.stop()
+
+
+def judged(requests: Sequence[Request]) -> list[Response]:
+    """A batch handler: the first byte of a body says how much of it is worth nothing."""
+    return [Response(200, b"[%d]" % len(requests), wasted=request.body[0]) for request in requests]
+
+
+@contextlib.contextmanager
+def batching(handle: Callable[[Sequence[Request]], Sequence[Response]], limits: Limits) -> Iterator[httpx.Client]:
+    running = Server(Router([Route("POST", "/v1/heartbeats", beats, bare=True, batch=handle)]), limits=limits)
+    running.start()
+    packed = {"content-type": "application/octet-stream"}
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", trust_env=False, headers=packed) as http:
+            yield http
+    finally:
+        running.stop()
+
+
+def test_valid_heartbeats_cost_nothing_and_worthless_ones_count(loopback: None) -> None:
+    """Behind a proxy all nodes have one address: what is worth something must not use up its rate."""
+    with batching(judged, Limits(per_minute=5)) as http:
+        assert {http.post("/v1/heartbeats", content=b"\0").status_code for _ in range(20)} == {200}
+        codes = [http.post("/v1/heartbeats", content=b"\2").status_code for _ in range(5)]
+        assert codes == [200] * 3 + [429] * 2, "five worthless ones a minute, and the sixth with the fifth"
+
+
+def test_flood_of_worthless_ones_is_refused_for_a_minute_at_most() -> None:
+    now = [0.0]
+    limit = RateLimit(60, 8, lambda: now[0])
+    assert limit.has_credit("a")
+    limit.charge("a", 10_000)
+    assert not limit.has_credit("a") and limit.has_credit("b")
+    now[0] = 61.0
+    assert limit.has_credit("a")
+
+
+def test_requests_that_wait_are_answered_in_one_call(loopback: None) -> None:
+    sizes: list[int] = []
+
+    def slow(requests: Sequence[Request]) -> list[Response]:
+        sizes.append(len(requests))
+        time.sleep(0.2 if len(sizes) == 1 else 0)
+        return [Response(200, request.body) for request in requests]
+
+    with batching(slow, Limits()) as http, ThreadPoolExecutor(8) as pool:
+        first = pool.submit(http.post, "/v1/heartbeats", content=b"0")
+        time.sleep(0.1)
+        others = [pool.submit(http.post, "/v1/heartbeats", content=b"%d" % n) for n in range(1, 8)]
+        assert [f.result().content for f in (first, *others)] == [b"%d" % n for n in range(8)], "each its own answer"
+    assert sizes[0] == 1 and len(sizes) <= 3 and sum(sizes) == 8
+
+
+def test_batch_that_fails_is_a_failure_of_each(loopback: None) -> None:
+    def broken_batch(requests: Sequence[Request]) -> list[Response]:
+        raise HearthError("H1203", "disk full")
+
+    with batching(broken_batch, Limits()) as http:
+        for _ in range(2):
+            answer = http.post("/v1/heartbeats", content=b"0")
+            assert (answer.status_code, answer.json()["code"]) == (503, "H1203")
+
+
+def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching_module, "MAX_WAITING_BYTES", 10)
+    monkeypatch.setattr(batching_module, "MAX_REQUESTS", 2)
+    calls: list[int] = []
+
+    def handle(requests: Sequence[Request]) -> list[Response]:
+        calls.append(len(requests))
+        return [Response(200, request.body) for request in requests]
+
+    async def all_at_once() -> list[Response]:
+        batcher = batching_module.Batcher(handle)
+        given = [Request("POST", "/", b"123") for _ in range(5)]
+        return list(await asyncio.gather(*(batcher.answer(request) for request in given)))
+
+    found = asyncio.run(all_at_once())
+    assert [answer.status for answer in found] == [200, 200, 200, 429, 429] and calls == [2, 1]
+
+
+def test_head_that_is_too_large_is_refused(server: Server) -> None:
+    for head in (b"GET /v1/nodes/1 HTTP/1.1\r\nX-A: " + b"a" * 20_000, b"GET /" + b"a" * 20_000):
+        for end in (b"", b"\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+                with contextlib.suppress(ConnectionError):
+                    sock.sendall(head + end)
+                with contextlib.suppress(ConnectionError):
+                    answer = sock.recv(1_024)
+                    assert not answer or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 404")), answer
 
 
 def test_token_bucket_refills_and_forgets_old_addresses() -> None:

@@ -73,18 +73,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("who", "epoch", "view"),
     )
     op.create_table(
-        "attester_sign_log",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("scope", AutoString(), nullable=False),
-        sa.Column("kind", AutoString(), nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("view", sa.Integer(), nullable=False),
-        sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column("at", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("scope", "kind", "epoch", "view"),
-    )
-    op.create_table(
         "attester_signatures",
         sa.Column("who", AutoString(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
@@ -143,7 +131,6 @@ def downgrade() -> None:
     op.drop_table("settler_cursor")
     op.drop_table("settler_asked")
     op.drop_table("attester_signatures")
-    op.drop_table("attester_sign_log")
     op.drop_table("attester_proposals")
     op.drop_table("attester_observations")
     op.drop_table("attester_equivocations")
