@@ -1,4 +1,4 @@
-"""The hub and NodeStanding beside mocks of what they call."""
+"""The hub, ReportRefuter and NodeStanding beside mocks of what they call."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from tests.support.constants import Parameters
 from tests.support.uptime import Uptime
 
 
-def deploy(q: Parameters) -> support.Suite:
-    """Hub and standing with a registry of 8 nodes and a pool that only remember; no committee, entries paused."""
+def deploy(q: Parameters, feed: str = support.ZERO_ADDRESS) -> support.Suite:
+    """Hub, refuter and standing with a registry of 8 nodes and a pool that only remember; no committee, entries paused."""
     boa.env.timestamp = q.start(1) - q.epoch
     registry = support.compiled("mocks/RegistryForHub.vy").deploy()
     pool = support.compiled("mocks/PoolForHub.vy").deploy()
     calendar = (q.genesis, q.slot, q.epochs_per_period)
+    refuter_at = support.predicted(OWNER.address, 2)
     hub = support.compiled("consensus/AttestationHub.vy").deploy(
         registry.address, pool.address, *calendar, q.dispute, q.grace, q.abandon, q.price, q.bound, GUARDIAN.address,
-        sender=OWNER.address,
+        refuter_at, feed, sender=OWNER.address,
     )  # fmt: skip
     standing = support.compiled("consensus/NodeStanding.vy").deploy(
         hub.address, registry.address, *calendar, sender=OWNER.address
     )
+    refuter = support.compiled("consensus/ReportRefuter.vy").deploy(hub.address, *calendar, sender=OWNER.address)
+    assert str(refuter.address) == refuter_at, "the refuter is not where it was predicted"
     registry.set_count(8)
     return support.Suite(
         q, token=None, pool=pool, registry=registry, hub=hub, standing=standing, escrow=None, market=None, engine=None,
-        uptime=Uptime(slot=q.slot),
+        refuter=refuter, uptime=Uptime(slot=q.slot),
     )  # fmt: skip
 
 
