@@ -32,6 +32,7 @@ ORDER = (
     "LeaseEscrow",
     "LeaseMarket",
     "BurnMintEngine",
+    "ReportRefuter",
 )
 CODE_LIMIT = 24_576  # bytes on chain, EIP-170
 INIT_LIMIT = 49_152  # bytes of init code, EIP-3860
@@ -182,7 +183,7 @@ def constructor_args(p: Profile, deployer: str, genesis: int) -> dict[str, list[
         ],
         "AttestationHub": [
             *(registry, pool, *calendar, n.dispute_epochs, n.grace_epochs, n.abandon_s),
-            *(p.price.first_usd, p.price.bound_bps, who(p.roles.guardian)),
+            *(p.price.first_usd, p.price.bound_bps, who(p.roles.guardian), Ref("ReportRefuter"), p.price.feed),
         ],
         "NodeStanding": [hub, registry, *calendar],
         "LeaseEscrow": [hub, registry, pool, market, engine, *calendar, e.bounty_bps, n.claim_s, n.abandon_s],
@@ -191,6 +192,7 @@ def constructor_args(p: Profile, deployer: str, genesis: int) -> dict[str, list[
             *(token, hub, registry, escrow, *calendar, p.max_age_s, e.spread_bps, e.peg_bps, e.cap_bps),
             *(e.fee_bps, e.attesters_bps, e.builders_bps, who(e.builders), e.bounty_bps),
         ],
+        "ReportRefuter": [hub, *calendar],
     }
 
 

@@ -30,6 +30,7 @@ PREFIX = {
     "LeaseEscrow": "escrow",
     "LeaseMarket": "market",
     "BurnMintEngine": "engine",
+    "ReportRefuter": "refuter",
 }
 # The arrows of docs/architecture.md, "Contracts": who may call whom.
 MAY_CALL = {
@@ -41,6 +42,7 @@ MAY_CALL = {
     "LeaseEscrow": {"AttestationHub", "NodeRegistry", "StakingPool"},
     "LeaseMarket": {"LeaseEscrow", "AttestationHub", "NodeRegistry", "StakingPool"},
     "BurnMintEngine": {"LeaseEscrow", "AttestationHub", "NodeRegistry", "ComputeToken"},
+    "ReportRefuter": {"AttestationHub"},
 }
 ERROR_BYTES = 32  # a longer string costs a second word of code and calldata
 # word -> why it never stands in a contract

@@ -33,6 +33,7 @@ CONTRACTS = (
     "LeaseEscrow",
     "LeaseMarket",
     "BurnMintEngine",
+    "ReportRefuter",
 )
 
 

@@ -18,12 +18,14 @@ from keepers.simulate.escrow import Escrow
 from keepers.simulate.hub import Hub
 from keepers.simulate.market import Market
 from keepers.simulate.pool import Pool
+from keepers.simulate.refuter import Refuter
 from keepers.simulate.registry import Registry, Status
 from keepers.simulate.standing import NodeStanding
 from keepers.simulate.state import Context, Event, Journal, Revert
 from keepers.simulate.token import Token
 
-CONTRACTS = ("token", "pool", "registry", "hub", "standing", "escrow", "market", "engine")  # in order of deployment
+# in order of deployment
+CONTRACTS = ("token", "pool", "registry", "hub", "standing", "escrow", "market", "engine", "refuter")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Parameters:
 
 @dataclass
 class World:
-    """All eight contracts over one journal. `recover(digest, r ‖ s ‖ v)` gives a signer's address, 0 for none."""
+    """All nine contracts over one journal. `recover(digest, r ‖ s ‖ v)` gives a signer's address, 0 for none."""
 
     parameters: Parameters
     addresses: dict[str, int]
@@ -93,6 +95,7 @@ class World:
             j, c, calendar, self.registry, self.pool, at, p.owner, p.guardian,
             p.dispute, p.grace, p.hub_abandon, p.price, p.bound,
         )  # fmt: skip
+        self.refuter = Refuter(j, c, calendar, self.hub, at["refuter"])
         self.standing = NodeStanding(j, c, calendar, self.hub, self.registry, at["standing"])
         self.escrow = Escrow(
             j, c, calendar, self.hub, self.registry, self.pool, at, p.bounty, p.claim, p.escrow_abandon

@@ -24,6 +24,7 @@ NAMES = {
     "escrow": "LeaseEscrow",
     "market": "LeaseMarket",
     "engine": "BurnMintEngine",
+    "refuter": "ReportRefuter",
 }
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 ERROR = bytes.fromhex("08c379a0")
@@ -154,7 +155,7 @@ class Outcome:
 
 
 class Chain:
-    """All eight contracts on one EVM."""
+    """All nine contracts on one EVM."""
 
     def __init__(self, parameters: Parameters, deployer: int, chain_id: int = 1) -> None:
         self._artifacts = compiler.build(list(NAMES.values()))

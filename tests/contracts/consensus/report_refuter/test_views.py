@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+import boa
+
 from tests.support.actors import keccak
 from tests.support.refutation import draft, record
 from tests.support.suite import Suite
@@ -28,6 +30,7 @@ def test_the_state_of_an_epoch_in_words(net: Suite) -> None:
 
 
 def test_before_genesis_nothing_is_over(net: Suite) -> None:
+    boa.env.timestamp = net.parameters.genesis - 1
     assert net.refuter.state(1) == "not over"
 
 
