@@ -1,4 +1,4 @@
-"""The eight contracts as typed Python: a view is a read pinned to a block, everything else builds a `Call`.
+"""The nine contracts as typed Python: a view is a read pinned to a block, everything else builds a `Call`.
 
 Nothing here sends, encodes or knows an address; so the same wrappers stand over a real chain and over the reference
 model. Argument names, units and layouts are those of `contracts/interfaces/I<Contract>.vyi`; a test compares both.
@@ -296,10 +296,17 @@ class AttestationHub(Contract):
     def quorum(self, n: int, *, at: BlockRef) -> int:
         return cast("int", self._read("quorum", n, at=at))
 
-    def read_leaf(
-        self, e: int, header: int, index: int, leaf: int, proof: Sequence[bytes], t: int, *, at: BlockRef
-    ) -> tuple[int, int, int, int]:
-        return cast("tuple[int, int, int, int]", self._read("read_leaf", e, header, index, leaf, proof, t, at=at))
+    def cancels(self, e: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("cancels", e, at=at))
+
+    def check_ins(self, arg0: int, arg1: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("check_ins", arg0, arg1, at=at))
+
+    def cancel(self, root: bytes, header: int) -> Call:
+        return self._call("cancel", root, header)
+
+    def check_in(self, node: int) -> Call:
+        return self._call("check_in", node)
 
     def set_committee(self, start: int, seats: Sequence[str], endpoints: Sequence[str]) -> Call:
         return self._call("set_committee", start, seats, endpoints)
@@ -352,6 +359,11 @@ class NodeStanding(Contract):
     """Proven leaves turned into node status."""
 
     NAME = "NodeStanding"
+
+    def read_leaf(
+        self, e: int, header: int, node: int, leaf: int, proof: Sequence[bytes], t: int, *, at: BlockRef
+    ) -> tuple[int, int, int, int]:
+        return cast("tuple[int, int, int, int]", self._read("read_leaf", e, header, node, leaf, proof, t, at=at))
 
     def activate(self, node: int, header: int, leaf: int, proof: Sequence[bytes]) -> Call:
         return self._call("activate", node, header, leaf, proof)
@@ -572,9 +584,42 @@ class BurnMintEngine(Contract):
         return self._call("refund_from", ledger, credits, least)
 
 
+class ReportRefuter(Contract):
+    """False reports, taken back by proof (`protocol.refute` builds it)."""
+
+    NAME = "ReportRefuter"
+
+    def committed_at(self, arg0: bytes, *, at: BlockRef) -> int:
+        return cast("int", self._read("committed_at", arg0, at=at))
+
+    def fault_of(self, arg0: int, arg1: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("fault_of", arg0, arg1, at=at))
+
+    def state(self, e: int, *, at: BlockRef) -> str:
+        return cast("str", self._read("state", e, at=at))
+
+    def commit(self, commitment: bytes) -> Call:
+        return self._call("commit", commitment)
+
+    def refute(self, report: Struct, part: int, group: int, data: bytes, leaves: bytes, siblings: bytes) -> Call:
+        return self._call("refute", report, part, group, data, leaves, siblings)
+
+    def refute_checkin(
+        self,
+        node: int,
+        slot: int,
+        header: int,
+        leaf: int,
+        proof: Sequence[bytes],
+        header_before: int,
+        root_before: bytes,
+    ) -> Call:
+        return self._call("refute_checkin", node, slot, header, leaf, proof, header_before, root_before)
+
+
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """All eight over one reader."""
+    """All nine over one reader."""
 
     token: ComputeToken
     pool: StakingPool
@@ -584,6 +629,7 @@ class Suite:
     escrow: LeaseEscrow
     market: LeaseMarket
     engine: BurnMintEngine
+    refuter: ReportRefuter
 
     @classmethod
     def over(cls, reader: Reader) -> Suite:
@@ -597,4 +643,5 @@ class Suite:
             escrow=LeaseEscrow(reader),
             market=LeaseMarket(reader),
             engine=BurnMintEngine(reader),
+            refuter=ReportRefuter(reader),
         )

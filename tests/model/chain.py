@@ -234,7 +234,9 @@ class Chain:
             ),
             "hub": (
                 at["registry"], at["pool"], *time, p.dispute, p.grace, p.hub_abandon, p.price, p.bound, p.guardian,
+                at["refuter"], 0,
             ),
+            "refuter": (at["hub"], *time),
             "standing": (at["hub"], at["registry"], *time),
             "escrow": (
                 at["hub"], at["registry"], at["pool"], at["market"], at["engine"],

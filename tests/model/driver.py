@@ -571,7 +571,7 @@ class Driver:
         draft = UptimeTree.at(tree.snapshot())
         built = report.build(
             draft, Merged(tuple(masks), indet, min(price, 2**64 - 1), tuple(records)),
-            count=count, view=rng.randrange(4), challenged=challenged,
+            count=count, view=report.view_number(hub.cancels(e), rng.randrange(4)), challenged=challenged,
         )  # fmt: skip
         generation, seats = hub._signers(e)
         parts, data, digest = [], built.data, built.digest(generation, hub.domain)
@@ -633,7 +633,7 @@ class Driver:
             self.warp(self.calendar.end(first))
             over = first
         hi = min(over, first + rng.choice((0, 0, 1, 5, 23, 24)))
-        view = rng.randrange(4) if rng.random() < 0.97 else 2**24
+        view = report.view_number(hub.cancels(first), rng.randrange(4)) if rng.random() < 0.97 else 2**24
         if rng.random() < 0.03:
             hi += rng.choice((24, 25))
         generation, seats = hub._signers(first)
