@@ -183,7 +183,7 @@ def constructor_args(p: Profile, deployer: str, genesis: int) -> dict[str, list[
         ],
         "AttestationHub": [
             *(registry, pool, *calendar, n.dispute_epochs, n.grace_epochs, n.abandon_s),
-            *(p.price.first_usd, p.price.bound_bps, who(p.roles.guardian), Ref("ReportRefuter"), p.price.feed),
+            *(p.price.first_usd, p.price.bound_bps, who(p.roles.guardian), Ref("ReportRefuter"), who(p.price.feed)),
         ],
         "NodeStanding": [hub, registry, *calendar],
         "LeaseEscrow": [hub, registry, pool, market, engine, *calendar, e.bounty_bps, n.claim_s, n.abandon_s],

@@ -97,6 +97,7 @@ class Token(_Strict):
 class Price(_Strict):
     first_usd: Micro
     bound_bps: Bps
+    feed: RealAddress  # an outside price with Chainlink's interface; zero = none
 
 
 class Registry(_Strict):
