@@ -63,6 +63,7 @@ def parameters(profile: Profile, deployer: str) -> dict[str, Any]:
         "first_price": str(profile.price.first_usd),
         "stake_price": str(profile.stake_price),
         "price_bound_bps": profile.price.bound_bps,
+        "price_feed": who(profile.price.feed),
         "registry_fee_wei": str(profile.registry.fee_tokens),
         "spread_bps": e.spread_bps,
         "peg_bps": e.peg_bps,

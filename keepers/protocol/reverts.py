@@ -1,7 +1,7 @@
 """Why a contract refused a call, for people: each revert string of the suite has one code of its own.
 
 A string that the contracts gain gets a new row with the next free code of its block (21 token, 22 pool, 23 registry,
-24 hub, 25 standing, 26 escrow, 27 market, 28 engine); a code is never given to another string. A test compares this
+24 hub, 25 standing and refuter, 26 escrow, 27 market, 28 engine); a code is never given to another string. A test compares this
 table with the sources of the contracts.
 """
 
@@ -334,7 +334,6 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     "hub: period closed": ("H2430", "the call is refused: period closed", "check the arguments of the call"),
     "hub: period open": ("H2431", "the price of the period is not final", "wait, then repeat"),
     "hub: price bound": ("H2432", "the call is refused: price bound", "check the arguments of the call"),
-    "hub: proof": ("H2433", "the proof does not lead to the root", "rebuild the tree from the chain"),
     "hub: seat twice": ("H2434", "the call is refused: seat twice", "check the arguments of the call"),
     "hub: seat zero": ("H2435", "the call is refused: seat zero", "check the arguments of the call"),
     "hub: seats": ("H2436", "the call is refused: seats", "check the arguments of the call"),
@@ -342,12 +341,34 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     "hub: start passed": ("H2438", "the call is refused: start passed", "check the arguments of the call"),
     "hub: still paused": ("H2439", "the pause is younger than 14 days", "wait, then repeat"),
     "hub: table": ("H2440", "the call is refused: table", "check the arguments of the call"),
-    "hub: time": ("H2441", "the call is refused: time", "check the arguments of the call"),
     "hub: two committees": ("H2442", "the call is refused: two committees", "check the arguments of the call"),
     "hub: unreported": ("H2443", "the call is refused: unreported", "check the arguments of the call"),
     "hub: unsigned": ("H2444", "the void report carries no signature", "collect a quorum first"),
     "hub: view": ("H2445", "the call is refused: view", "check the arguments of the call"),
     "hub: window": ("H2446", "a parameter of the deployment is out of range: window", "correct the deployment profile"),
+    "hub: not the refuter": (
+        "H2447",
+        "the caller has no right to this call",
+        "only another contract of the suite may make this call",
+    ),
+    "hub: not in dispute": (
+        "H2448",
+        "no report of that epoch stands, or it is usable already",
+        "nothing is left to do",
+    ),
+    "hub: header before": (
+        "H2449",
+        "the header or root is not that of the epoch before",
+        "rebuild the tree from the chain",
+    ),
+    "hub: other view": (
+        "H2450",
+        "the report was signed for another number of cancellations",
+        "sign it again with the view that the hub's cancels demand",
+    ),
+    "hub: not the node's key": ("H2451", "the caller is not the node's key of this epoch", "use the node's key"),
+    "hub: node retired": ("H2452", "the node is retired", "nothing is left to do"),
+    "feed: decimals": ("H2487", "the outside price has more than 24 decimals", "correct the deployment profile"),
     "standing: before it was clean": ("H2501", "the span begins before the node was clean", "use a later span"),
     "standing: before its first": ("H2502", "the node had not started in that epoch", "use a later epoch"),
     "standing: no fault": ("H2503", "the node was not down for long enough", "nothing is left to do"),
@@ -369,6 +390,37 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     "standing: span": ("H2511", "the epochs lie too far apart, or in the wrong order", "use at most 24 epochs"),
     "standing: stale": ("H2512", "the span is too old", "use a newer one"),
     "standing: too early": ("H2513", "the node is jailed for 24 epochs", "wait, then repeat"),
+    "standing: proof": ("H2514", "the proof does not lead to the root", "rebuild the tree from the chain"),
+    "standing: time": ("H2515", "the second does not lie in the epoch", "use one from its start through its end"),
+    "refuter: no hub": (
+        "H2551",
+        "a parameter of the deployment is out of range: no hub",
+        "correct the deployment profile",
+    ),
+    "refuter: committed already": ("H2552", "the commitment stands already", "nothing is left to do"),
+    "refuter: header": ("H2553", "root and header are not those of the report that stands", "read the report anew"),
+    "refuter: other report": ("H2554", "the report that stands is another one", "read the report anew"),
+    "refuter: no such part": ("H2555", "the report has no such part", "name one of its parts"),
+    "refuter: other part": ("H2556", "the bytes are not those of that part", "read the parts from the hub's logs"),
+    "refuter: no such group": ("H2557", "the part has no such group", "name one of its groups"),
+    "refuter: leaves": ("H2558", "each record of the group needs its leaf", "open the whole group"),
+    "refuter: siblings": ("H2559", "the proof has siblings that no level takes", "open the whole group"),
+    "refuter: multiproof": (
+        "H2560",
+        "the leaves do not lead to the root before the group",
+        "rebuild the tree from the chain",
+    ),
+    "refuter: the group holds": (
+        "H2561",
+        "the group gives its root: the report is not false here",
+        "look at another group",
+    ),
+    "refuter: proof": ("H2562", "the proof does not lead to the root", "rebuild the tree from the chain"),
+    "refuter: void epoch": ("H2563", "the epoch is void: nobody was called down in it", "nothing is left to do"),
+    "refuter: not counted": ("H2564", "the report does not count the node", "nothing is left to do"),
+    "refuter: no check-in": ("H2565", "the node did not check in in that slot", "name a slot in which it did"),
+    "refuter: reported up": ("H2566", "the report says that the node was up in that slot", "nothing is left to do"),
+    "refuter: epoch before": ("H2567", "the header is not that of the epoch before", "rebuild the tree from the chain"),
     "escrow: anchored before": ("H2601", "the lease has its anchor", "settle it"),
     "escrow: base out of range": ("H2602", "the call is refused: base out of range", "check the arguments of the call"),
     "escrow: bounty too high": (

@@ -66,7 +66,7 @@ class Refuter:
         require(keccak(data) == report.parts[2 * part], "refuter: other part")
         if _well_formed(len(data)):
             require(group <= _last_group(len(data)), "refuter: no such group")
-            false = self._is_false(report, part, group, data, leaves, siblings)
+            false = judge(report, part, group, data, leaves, siblings)
             require(false, "refuter: the group holds")
         claim = word(sender) + digest + word(part) + word(group) + keccak(leaves) + keccak(siblings)
         committed = self.committed[keccak(claim)]
@@ -133,38 +133,40 @@ class Refuter:
         message = Report(report.generation, e, previous, report.root, report.facts, records)
         return message.digest(self._hub.domain)
 
-    def _is_false(
-        self, report: SignedReport, part: int, group: int, data: bytes, leaves: bytes, siblings: bytes
-    ) -> bool:
-        header, before = Header.unpack(report.header), Header.unpack(report.header_before)
-        at, last = group * GROUP_BYTES, group == _last_group(len(data))
-        if group:
-            start = data[at - 32 : at]
-        elif part:
-            start = report.parts[2 * part - 1]
-        else:
-            start = lift(report.root_before, depth_of(before.count), depth_of(header.count))
-        full = at + GROUP * RECORD_BYTES
-        end = report.parts[2 * part + 1] if last else data[full : full + 32]
-        stop = len(data) if last else full
-        records = [int.from_bytes(data[i : i + RECORD_BYTES], "big") for i in range(at, stop, RECORD_BYTES)]
-        if not records:
-            return start != end
-        indices = [r >> 16 for r in records]
-        ascend = all(a < b for a, b in zip(indices, indices[1:], strict=False))
-        if not ascend or indices[-1] >= header.count or any(r & SPARE for r in records):
-            return True
-        require(len(leaves) == 32 * len(records), "refuter: leaves")
-        words = [to_int(leaves[i : i + 32]) for i in range(0, len(leaves), 32)]
-        old = [leaf_hash(i, w) for i, w in zip(indices, words, strict=True)]
-        refused = any(w >> 32 & M32 >= header.ordinal for w in words)
-        new = old if refused else [_applied(w, r, before, header) for w, r in zip(words, records, strict=True)]
-        depth = depth_of(header.count)
-        require(_root(indices, old, depth, siblings) == start, "refuter: multiproof")
-        return refused or _root(indices, new, depth, siblings) != end
-
     def _log(self, name: str, *values: Any) -> None:
         self._journal.events.append(Event("ReportRefuter", name, values))
+
+
+def judge(report: SignedReport, part: int, group: int, data: bytes, leaves: bytes, siblings: bytes) -> bool:
+    """Whether a group of a well-formed part is false; refuses a proof that does not lead to the root before it."""
+    header, before = Header.unpack(report.header), Header.unpack(report.header_before)
+    at, last = group * GROUP_BYTES, group == _last_group(len(data))
+    if group:
+        start = data[at - 32 : at]
+    elif part:
+        start = report.parts[2 * part - 1]
+    else:
+        start = lift(report.root_before, depth_of(before.count), depth_of(header.count))
+    full = at + GROUP * RECORD_BYTES
+    end = report.parts[2 * part + 1] if last else data[full : full + 32]
+    stop = len(data) if last else full
+    records = [int.from_bytes(data[i : i + RECORD_BYTES], "big") for i in range(at, stop, RECORD_BYTES)]
+    if not records:
+        return start != end
+    indices = [r >> 16 for r in records]
+    ascend = all(a < b for a, b in zip(indices, indices[1:], strict=False))
+    if not ascend or indices[-1] >= header.count or any(r & SPARE for r in records):
+        return True
+    require(len(leaves) == 32 * len(records), "refuter: leaves")
+    words = [to_int(leaves[i : i + 32]) for i in range(0, len(leaves), 32)]
+    old = [leaf_hash(i, w) for i, w in zip(indices, words, strict=True)]
+    depth = depth_of(header.count)
+    # only leaves that are proven are looked at
+    require(_root(indices, old, depth, siblings) == start, "refuter: multiproof")
+    if any(w >> 32 & M32 >= header.ordinal for w in words):
+        return True
+    new = [_applied(w, r, before, header) for w, r in zip(words, records, strict=True)]
+    return _root(indices, new, depth, siblings) != end
 
 
 def _last_group(length: int) -> int:
@@ -205,4 +207,4 @@ def _root(indices: Sequence[int], hashes: Sequence[bytes], depth: int, siblings:
     return row[0][1]
 
 
-__all__ = ["Refuter", "SignedReport"]
+__all__ = ["Refuter", "SignedReport", "judge"]
