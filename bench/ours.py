@@ -112,7 +112,10 @@ class Bench:
                 at["StakingPool"], at["ComputeToken"], at["LeaseMarket"], at["LeaseEscrow"], at["NodeStanding"], *cal,
                 WAD, 7 * day, 7 * day,
             ),
-            "AttestationHub": (at["NodeRegistry"], at["StakingPool"], *cal, 24, 24, 7 * day, PRICE, 1_000, me, at["ReportRefuter"], "0x" + "00" * 20),
+            "AttestationHub": (
+                at["NodeRegistry"], at["StakingPool"], *cal, 24, 24, 7 * day, PRICE, 1_000, me, at["ReportRefuter"],
+                "0x" + "00" * 20,
+            ),
             "NodeStanding": (at["AttestationHub"], at["NodeRegistry"], *cal),
             "ReportRefuter": (at["AttestationHub"], *cal),
             "LeaseEscrow": (
@@ -272,7 +275,7 @@ def attestation(ch: Any) -> None:
         b.live(1)
         down = list(range(7, count, count // changed))
         row(ch, f"gas.report.{size}_k5", b.report(down), f"{count:,} nodes, {changed:,} records, 5 of 7 seats")
-        b.report([i + 1 for i in down][: changed // 64 * 64], garbage=True)     # so that the last group is full
+        b.report([i + 1 for i in down][: changed // 64 * 64], garbage=True)  # so that the last group is full
         row(ch, f"gas.refute.{size}", refute(b), f"one group of 64 among {count:,} nodes, its root garbage")
         if size == "10k":
             data = (b"\1" * 320 + keccak(b"root")) * 179 + b"\1" * 320

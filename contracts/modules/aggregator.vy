@@ -8,9 +8,6 @@
         no report. Prices are USD a token with 12 decimals. Source: docs/protocol.md, "Price word".
 """
 
-interface Aggregator:
-    def decimals() -> uint8: view
-
 BPS: constant(uint256) = 10_000
 # Wide enough for exchanges that disagree in a fast market, narrow enough that a lying median cannot run away.
 BAND: constant(uint256) = 1_000
@@ -29,8 +26,9 @@ def _one(feed: address) -> uint256:
     """@notice 1 USD in answers of the feed; 0 without a feed."""
     if feed == empty(address):
         return 0
-    decimals: uint256 = convert(staticcall Aggregator(feed).decimals(), uint256)
-    assert decimals <= MAX_DECIMALS, "feed: decimals"
+    said: Bytes[32] = raw_call(feed, method_id("decimals()"), max_outsize=32, is_static_call=True)
+    decimals: uint256 = convert(said, uint256)
+    assert len(said) == 32 and decimals <= MAX_DECIMALS, "aggregator: decimals"
     return 10**decimals
 
 

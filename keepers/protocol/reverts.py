@@ -1,8 +1,8 @@
 """Why a contract refused a call, for people: each revert string of the suite has one code of its own.
 
 A string that the contracts gain gets a new row with the next free code of its block (21 token, 22 pool, 23 registry,
-24 hub, 25 standing and refuter, 26 escrow, 27 market, 28 engine); a code is never given to another string. A test compares this
-table with the sources of the contracts.
+24 hub, 25 standing and refuter, 26 escrow, 27 market, 28 engine); a code is never given to another string. A test
+compares this table with the sources of the contracts.
 """
 
 from __future__ import annotations
@@ -368,7 +368,7 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     ),
     "hub: not the node's key": ("H2451", "the caller is not the node's key of this epoch", "use the node's key"),
     "hub: node retired": ("H2452", "the node is retired", "nothing is left to do"),
-    "feed: decimals": ("H2487", "the outside price has more than 24 decimals", "correct the deployment profile"),
+    "aggregator: decimals": ("H2487", "the outside price has more than 24 decimals", "correct the deployment profile"),
     "standing: before it was clean": ("H2501", "the span begins before the node was clean", "use a later span"),
     "standing: before its first": ("H2502", "the node had not started in that epoch", "use a later epoch"),
     "standing: no fault": ("H2503", "the node was not down for long enough", "nothing is left to do"),

@@ -14,9 +14,9 @@ from keepers.protocol.merkle import root_from_proof
 from keepers.protocol.messages import Domain, Report, VoidReport
 from keepers.protocol.price import CLAMPED, PAUSED, PeriodWord, PriceWord
 from keepers.protocol.report import Facts
+from keepers.protocol.units import M32
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.simulate.pool import Pool
-from keepers.protocol.units import M32
 from keepers.simulate.registry import Registry, Status, address_text
 from keepers.simulate.state import Context, Event, Journal, Revert, Store, checked, require
 

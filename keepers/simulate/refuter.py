@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from keepers.protocol import counters
@@ -154,7 +155,7 @@ def judge(report: SignedReport, part: int, group: int, data: bytes, leaves: byte
     if not records:
         return start != end
     indices = [r >> 16 for r in records]
-    ascend = all(a < b for a, b in zip(indices, indices[1:], strict=False))
+    ascend = all(a < b for a, b in pairwise(indices))
     if not ascend or indices[-1] >= header.count or any(r & SPARE for r in records):
         return True
     require(len(leaves) == 32 * len(records), "refuter: leaves")

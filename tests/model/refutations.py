@@ -1,4 +1,4 @@
-"""Steps of the driver that take reports back: false ones refuted, any depth cancelled, check-ins held against reports."""
+"""Steps of the driver that take reports back: false ones refuted at any depth, check-ins held against reports."""
 
 from __future__ import annotations
 
@@ -105,16 +105,16 @@ class RefutingDriver(Driver):
             view = report.view_number(hub.cancels(e), 0)
             if rng.random() < 0.4:
                 digest = VoidReport(generation, e, e, w, view).digest(hub.domain)
-                call = Call("hub", "report_void", (e, log.root, header.pack(), view, *self._all(seats, digest)), self.finder)
+                call = Call(
+                    "hub", "report_void", (e, log.root, header.pack(), view, *self._all(seats, digest)), self.finder
+                )
                 header = header.voided()
             else:
                 facts = report.Facts(header.count, 0, view, hub.price_word.spot).pack()
                 x = keccak(keccak(b"") + log.root)
                 digest = Report(generation, e, w, log.root, facts, x).digest(hub.domain)
                 header = header.reported(count=header.count, challenged=hub._challenged(e))
-                call = Call(
-                    "hub", "report", (e, w, log.root, facts, [], b"", *self._all(seats, digest)), self.finder
-                )
+                call = Call("hub", "report", (e, w, log.root, facts, [], b"", *self._all(seats, digest)), self.finder)
             if not self.make(call, "report"):
                 raise AssertionError("a report on top of a false one was refused")
 
@@ -230,7 +230,9 @@ class RefutingDriver(Driver):
         """A check-in is held against a report in dispute that calls the node down, or not."""
         hub = self.world.hub
         open_ = set(self.disputed())
-        seen = [(e, i) for (e, i), slots in hub.check_in_slots.items() if slots and e in open_ and e in self.memory.trees]
+        seen = [
+            (e, i) for (e, i), slots in hub.check_in_slots.items() if slots and e in open_ and e in self.memory.trees
+        ]
         if not seen:
             return self.do_check_in(rng) if rng.random() < 0.5 else self.do_report(rng)
         e, node = rng.choice(seen)

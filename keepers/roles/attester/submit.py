@@ -27,9 +27,7 @@ def rows(built: Built, signatures: Mapping[int, bytes], suite: Suite, sender: Se
     who, packed = pack_signatures(chosen)
     hub = suite.hub
     if built.report is None:
-        call = hub.report_void(
-            built.last, built.previous_root, built.previous_header, built.signed_view, who, packed
-        )
+        call = hub.report_void(built.last, built.previous_root, built.previous_header, built.signed_view, who, packed)
         return [Send(row_key(built, sender), KIND, call, priority=10, again=True)]
     report = built.report
     sends: list[Send] = []

@@ -14,7 +14,7 @@ from tests.support.uptime import Uptime
 
 
 def deploy(q: Parameters, feed: str = support.ZERO_ADDRESS) -> support.Suite:
-    """Hub, refuter and standing with a registry of 8 nodes and a pool that only remember; no committee, entries paused."""
+    """Hub, refuter, standing; a registry of 8 nodes and a pool that only remember; no committee, entries paused."""
     boa.env.timestamp = q.start(1) - q.epoch
     registry = support.compiled("mocks/RegistryForHub.vy").deploy()
     pool = support.compiled("mocks/PoolForHub.vy").deploy()

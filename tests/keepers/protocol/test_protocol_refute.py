@@ -1,6 +1,6 @@
 """Refutations: found for whatever is wrong with a report's records, never for an honest one.
 
-`Refuter` of the reference model judges them here; the contract judges the same proofs in tests/contracts and tests/model.
+The reference model's refuter judges them here; the contract judges such proofs in tests/contracts and tests/model.
 """
 
 from __future__ import annotations

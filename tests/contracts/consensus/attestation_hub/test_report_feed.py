@@ -90,6 +90,9 @@ def test_the_feed_is_named_and_its_decimals_are_read_once() -> None:
         feed = compiled("mocks/AggregatorMock.vy").deploy(8)
         net = deploy(Parameters(), feed.address)
         assert net.hub.FEED() == feed.address
+        for nobody in (RELAYER.address, net.pool.address):
+            with boa.reverts():
+                deploy(Parameters(), nobody)
         wide = compiled("mocks/AggregatorMock.vy").deploy(25)
-        with boa.reverts("feed: decimals"):
+        with boa.reverts("aggregator: decimals"):
             deploy(Parameters(), wide.address)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import boa
 import pytest
 
@@ -61,3 +63,13 @@ def test_owner_and_domain(net: Suite) -> None:
     assert (net.hub.owner(), net.hub.pending_owner()) == (OWNER.address, ZERO_ADDRESS)
     _, name, version, chain, contract, _, _ = net.hub.eip712Domain()
     assert (name, version, chain, contract) == ("Hearth", "1", boa.env.evm.patch.chain_id, net.hub.address)
+
+
+def test_cancels_are_counted_by_epoch(net: Suite) -> None:
+    """Of an epoch that stands, of one that fell and waits, of one that never was; never of those to come."""
+    net.report()
+    before = deepcopy(net.uptime)
+    net.report()
+    assert [net.hub.cancels(e) for e in (0, 1, 2, 3, 2**255)] == [0] * 5
+    net.hub.cancel(before.root, before.header, sender=net.refuter.address)
+    assert [net.hub.cancels(e) for e in (1, 2, 3)] == [0, 1, 0]

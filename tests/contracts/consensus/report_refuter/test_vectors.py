@@ -51,9 +51,7 @@ def test_falls(golden: Suite, row: dict[str, Any]) -> None:
     golden.refuter.commit(row["commitment"])
     golden.at(golden.now + 1)
     struct = (1, row["header"], row["root"], row["facts"], parts, row["header_before"], row["root_before"])
-    golden.refuter.refute(
-        struct, row["part"], row["group"], row["data"], row["leaves"], row["siblings"], sender=finder
-    )
+    golden.refuter.refute(struct, row["part"], row["group"], row["data"], row["leaves"], row["siblings"], sender=finder)
     (event,) = events(golden.refuter, "Refuted")
     assert event.finder == finder
     assert hub.last_epoch() == 2
@@ -62,7 +60,7 @@ def test_falls(golden: Suite, row: dict[str, Any]) -> None:
 def report(golden: Suite, e: int, row: dict[str, Any]) -> None:
     """Epoch 1 or 2 of the golden chain: its own account gives the same roots."""
     previous = golden.uptime.word
-    down = {i: 0xFFF for i in range(1, 300, 7)} if e == 1 else {i: 0xFFF for i in range(300) if i % 7 in (1, 2)}
+    down = dict.fromkeys(range(1, 300, 7), 4095) if e == 1 else {i: 0xFFF for i in range(300) if i % 7 in (1, 2)}
     data = golden.uptime.report(down, 300, 0, e > 1)
     root = golden.uptime.root
     facts = 300 | 10**12 << 64
