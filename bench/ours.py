@@ -46,7 +46,7 @@ COUNT = 1 << DEPTH
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 NAMES = (
     "ComputeToken", "StakingPool", "NodeRegistry", "AttestationHub", "NodeStanding", "LeaseEscrow", "LeaseMarket",
-    "BurnMintEngine", "ReportRefuter",
+    "BurnMintEngine", "ReportRefuter", "AttesterCommittee",
 )  # fmt: skip
 PRICE = 2 * 10**12  # USD 2 a token
 STAKE_PRICE = 10**24 // PRICE
@@ -114,10 +114,14 @@ class Bench:
             ),
             "AttestationHub": (
                 at["NodeRegistry"], at["StakingPool"], *cal, 24, 24, 7 * day, PRICE, 1_000, me, at["ReportRefuter"],
-                "0x" + "00" * 20,
+                at["AttesterCommittee"], "0x" + "00" * 20,
             ),
             "NodeStanding": (at["AttestationHub"], at["NodeRegistry"], *cal),
             "ReportRefuter": (at["AttestationHub"], *cal),
+            "AttesterCommittee": (
+                at["AttestationHub"], at["ReportRefuter"], at["ComputeToken"], *cal, 24, 10_000 * WAD, 14 * day,
+                14 * day,
+            ),
             "LeaseEscrow": (
                 at["AttestationHub"], at["NodeRegistry"], at["StakingPool"], at["LeaseMarket"], at["BurnMintEngine"],
                 *cal, 100, 3 * day, 7 * day,
@@ -138,7 +142,7 @@ class Bench:
                 raise SystemExit(f"bench: {n} lies at {self.c[n].address}, predicted {at[n]}")
         self.token, self.pool, self.registry, self.hub = (self.c[n] for n in NAMES[:4])
         self.standing = self.c["NodeStanding"]
-        self.escrow, self.market, self.engine, self.refuter = (self.c[n] for n in NAMES[5:])
+        self.escrow, self.market, self.engine, self.refuter = (self.c[n] for n in NAMES[5:9])
         self.market_domain = Domain(31337, self.market.address)
         self.hub_domain = Domain(31337, self.hub.address)
         self.registry_domain = Domain(31337, self.registry.address)

@@ -33,6 +33,7 @@ ORDER = (
     "LeaseMarket",
     "BurnMintEngine",
     "ReportRefuter",
+    "AttesterCommittee",
 )
 CODE_LIMIT = 24_576  # bytes on chain, EIP-170
 INIT_LIMIT = 49_152  # bytes of init code, EIP-3860
@@ -183,7 +184,14 @@ def constructor_args(p: Profile, deployer: str, genesis: int) -> dict[str, list[
         ],
         "AttestationHub": [
             *(registry, pool, *calendar, n.dispute_epochs, n.grace_epochs, n.abandon_s),
-            *(p.price.first_usd, p.price.bound_bps, who(p.roles.guardian), Ref("ReportRefuter"), who(p.price.feed)),
+            *(
+                p.price.first_usd,
+                p.price.bound_bps,
+                who(p.roles.guardian),
+                Ref("ReportRefuter"),
+                Ref("AttesterCommittee"),
+            ),
+            who(p.price.feed),
         ],
         "NodeStanding": [hub, registry, *calendar],
         "LeaseEscrow": [hub, registry, pool, market, engine, *calendar, e.bounty_bps, n.claim_s, n.abandon_s],
@@ -193,6 +201,10 @@ def constructor_args(p: Profile, deployer: str, genesis: int) -> dict[str, list[
             *(e.fee_bps, e.attesters_bps, e.builders_bps, who(e.builders), e.bounty_bps),
         ],
         "ReportRefuter": [hub, *calendar],
+        "AttesterCommittee": [
+            *(hub, Ref("ReportRefuter"), token, *calendar, n.dispute_epochs),
+            *(p.committee.bond_tokens, p.committee.notice_s, n.unbonding_s),
+        ],
     }
 
 

@@ -176,6 +176,8 @@ class Attester(_Strict):
 
 
 class Committee(_Strict):
+    bond_tokens: Wei  # that a seat needs to be proposed
+    notice_s: Seconds  # from a proposal or a leave to the table without it
     attesters: list[Attester] = Field(max_length=31)
 
 
@@ -311,6 +313,7 @@ def rules(p: Profile) -> Iterator[tuple[str, bool]]:
                 and steps == sorted(set(steps), reverse=True)
             ),
         )
+    yield f"a seat's bond {p.committee.bond_tokens} wei is above zero", 0 < p.committee.bond_tokens <= 2**120
     seats = [seat.address.lower() for seat in p.committee.attesters]
     f, q = committee_size(len(seats))
     yield f"{len(seats)} seats, f {f}, quorum {q} (computed), all different", len(set(seats)) == len(seats)

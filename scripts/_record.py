@@ -64,6 +64,8 @@ def parameters(profile: Profile, deployer: str) -> dict[str, Any]:
         "stake_price": str(profile.stake_price),
         "price_bound_bps": profile.price.bound_bps,
         "price_feed": who(profile.price.feed),
+        "seat_bond_wei": str(profile.committee.bond_tokens),
+        "seat_notice_s": profile.committee.notice_s,
         "registry_fee_wei": str(profile.registry.fee_tokens),
         "spread_bps": e.spread_bps,
         "peg_bps": e.peg_bps,

@@ -31,6 +31,7 @@ PREFIX = {
     "LeaseMarket": "market",
     "BurnMintEngine": "engine",
     "ReportRefuter": "refuter",
+    "AttesterCommittee": "committee",
 }
 # The arrows of docs/architecture.md, "Contracts": who may call whom.
 MAY_CALL = {
@@ -43,6 +44,7 @@ MAY_CALL = {
     "LeaseMarket": {"LeaseEscrow", "AttestationHub", "NodeRegistry", "StakingPool"},
     "BurnMintEngine": {"LeaseEscrow", "AttestationHub", "NodeRegistry", "ComputeToken"},
     "ReportRefuter": {"AttestationHub"},
+    "AttesterCommittee": {"AttestationHub", "ReportRefuter", "ComputeToken"},
 }
 ERROR_BYTES = 32  # a longer string costs a second word of code and calldata
 # word -> why it never stands in a contract

@@ -58,6 +58,7 @@ exports: (
 REGISTRY: public(immutable(INodeRegistry))
 POOL: public(immutable(IStakingPool))
 REFUTER: public(immutable(address))     # the suite's ReportRefuter
+COMMITTEE: public(immutable(address))   # the suite's AttesterCommittee, which sets tables beside the owner; zero = none
 FEED: public(immutable(address))        # an outside price, Chainlink's interface; zero = none
 FEED_ONE: immutable(uint256)            # 1 USD in its answers
 DISPUTE: public(immutable(uint256))     # seconds in which a report may be refuted
@@ -156,6 +157,7 @@ def __init__(
     bound: uint256,
     guardian: address,
     refuter: address,
+    committee: address,
     feed: address,
 ):
     """
@@ -172,6 +174,7 @@ def __init__(
     @param bound Widest step of it, bps an epoch.
     @param guardian May pause entries; zero = nobody.
     @param refuter The suite's ReportRefuter.
+    @param committee The suite's AttesterCommittee; zero = the owner alone sets tables.
     @param feed An outside price of the token in USD with Chainlink's interface; zero = none.
     """
     assert registry != empty(address) and pool != empty(address) and refuter != empty(address), "hub: no peer"
@@ -185,6 +188,7 @@ def __init__(
     REGISTRY = INodeRegistry(registry)
     POOL = IStakingPool(pool)
     REFUTER = refuter
+    COMMITTEE = committee
     FEED = feed
     FEED_ONE = aggregator._one(feed)
     DISPUTE = dispute * epochs.EPOCH
@@ -220,7 +224,8 @@ def set_committee(start: uint256, seats: DynArray[address, 31], endpoints: DynAr
     @param seats Distinct addresses, seat 0 first.
     @param endpoints Where each seat answers, in the same order.
     """
-    ownable._check_owner()
+    if msg.sender != COMMITTEE:
+        ownable._check_owner()
     n: uint256 = len(seats)
     assert n != 0 and len(endpoints) == n, "hub: seats"
     for i: uint256 in range(n, bound=31):

@@ -148,7 +148,7 @@ def __init__(
 def propose(seats: DynArray[address, 31]):
     """
     @notice The next table, for anyone to apply after NOTICE; a later proposal takes its place. Each seat is bonded and
-        stays, and at most a third of them are new, but for the first table.
+        stays; but for the first table at most a third comes, and at most a third goes.
     """
     ownable._check_owner()
     n: uint256 = len(seats)
@@ -161,8 +161,10 @@ def propose(seats: DynArray[address, 31]):
             assert seats[j] != seats[i], "committee: seat twice"
         if word & SEATED == 0:
             fresh += 1
-    if len(self.table) != 0:
-        assert fresh <= max(len(self.table) // 3, 1), "committee: too many new"
+    old: uint256 = len(self.table)
+    if old != 0:
+        # those that sit already are of the table
+        assert max(fresh, old + fresh - n) <= max(old // 3, 1), "committee: too many changes"
     self.proposed = seats
     self.proposed_at = block.timestamp + NOTICE
     log IAttesterCommittee.ChangeProposed(seats=seats, at=block.timestamp + NOTICE)
@@ -256,19 +258,17 @@ def apply():
         lost bonds a table does not fall below four seats: then it stays, and those seats sign until the owner's next.
     """
     due: bool = self.proposed_at != 0 and block.timestamp >= self.proposed_at
-    base: DynArray[address, 31] = self.table
-    if due:
-        base = self.proposed
     following: DynArray[address, 31] = []
-    urls: DynArray[String[96], 31] = []
-    for who: address in base:
-        word: uint256 = self.seat[who]
-        leaving: uint256 = (word >> LEAVING_AT) & M40
-        if word >> BOND_AT != 0 and (leaving == 0 or block.timestamp < leaving):
-            following.append(who)
-            urls.append(self.endpoint[who])
-    assert due or len(following) != len(base), "committee: nothing due"
-    assert len(following) >= min(LEAST, len(base)), "committee: below four seats"
+    if due:
+        following = self._staying(self.proposed)
+        # a proposal whose seats withdrew meanwhile must not hold up those that leave
+        due = len(following) >= min(LEAST, len(self.proposed))
+        self.proposed = []
+        self.proposed_at = 0
+    if not due:
+        following = self._staying(self.table)
+        assert len(following) != len(self.table), "committee: nothing due"
+        assert len(following) >= LEAST, "committee: below four seats"
     start: uint256 = 1
     if block.timestamp >= epochs.GENESIS:
         start = epochs._epoch(block.timestamp) + 1
@@ -278,11 +278,8 @@ def apply():
     for who: address in following:
         self.seat[who] = self.seat[who] & ~(M40 << FREE_AT) | SEATED
     self.table = following
-    if due:
-        self.proposed = []
-        self.proposed_at = 0
     log IAttesterCommittee.Applied(start=start, seats=following)
-    extcall HUB.set_committee(start, following, urls)
+    self._hand_over(start, following)
 
 
 @external
@@ -404,6 +401,28 @@ def state(who: address) -> String[64]:
 ####################################################################
 # INTERNAL
 ####################################################################
+
+
+@internal
+def _hand_over(start: uint256, following: DynArray[address, 31]):
+    """@notice Gives the hub the table with its endpoints."""
+    urls: DynArray[String[96], 31] = []
+    for who: address in following:
+        urls.append(self.endpoint[who])
+    extcall HUB.set_committee(start, following, urls)
+
+
+@internal
+@view
+def _staying(base: DynArray[address, 31]) -> DynArray[address, 31]:
+    """@notice Those of a table that have a bond and do not leave now."""
+    staying: DynArray[address, 31] = []
+    for who: address in base:
+        word: uint256 = self.seat[who]
+        leaving: uint256 = (word >> LEAVING_AT) & M40
+        if word >> BOND_AT != 0 and (leaving == 0 or block.timestamp < leaving):
+            staying.append(who)
+    return staying
 
 
 @internal

@@ -34,6 +34,7 @@ CONTRACTS = (
     "LeaseMarket",
     "BurnMintEngine",
     "ReportRefuter",
+    "AttesterCommittee",
 )
 
 

@@ -1,4 +1,4 @@
-"""The nine contracts as typed Python: a view is a read pinned to a block, everything else builds a `Call`.
+"""The ten contracts as typed Python: a view is a read pinned to a block, everything else builds a `Call`.
 
 Nothing here sends, encodes or knows an address; so the same wrappers stand over a real chain and over the reference
 model. Argument names, units and layouts are those of `contracts/interfaces/I<Contract>.vyi`; a test compares both.
@@ -617,9 +617,63 @@ class ReportRefuter(Contract):
         return self._call("refute_checkin", node, slot, header, leaf, proof, header_before, root_before)
 
 
+class AttesterCommittee(Contract):
+    """Bonded seats; words as in `IAttesterCommittee.vyi`. Bonds in wei."""
+
+    NAME = "AttesterCommittee"
+
+    def seat_of(self, who: str, *, at: BlockRef) -> int:
+        return cast("int", self._read("seat_of", who, at=at))
+
+    def seats(self, *, at: BlockRef) -> Sequence[str]:
+        return cast("Sequence[str]", self._read("seats", at=at))
+
+    def pending(self, *, at: BlockRef) -> tuple[Sequence[str], int]:
+        return cast("tuple[Sequence[str], int]", self._read("pending", at=at))
+
+    def state(self, who: str, *, at: BlockRef) -> str:
+        return cast("str", self._read("state", who, at=at))
+
+    def endpoint(self, arg0: str, *, at: BlockRef) -> str:
+        return cast("str", self._read("endpoint", arg0, at=at))
+
+    def committed_at(self, arg0: bytes, *, at: BlockRef) -> int:
+        return cast("int", self._read("committed_at", arg0, at=at))
+
+    def punished(self, arg0: int, arg1: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("punished", arg0, arg1, at=at))
+
+    def propose(self, seats: Sequence[str]) -> Call:
+        return self._call("propose", seats)
+
+    def join(self, amount: int, endpoint: str) -> Call:
+        return self._call("join", amount, endpoint)
+
+    def set_endpoint(self, endpoint: str) -> Call:
+        return self._call("set_endpoint", endpoint)
+
+    def leave(self) -> Call:
+        return self._call("leave")
+
+    def withdraw(self) -> Call:
+        return self._call("withdraw")
+
+    def commit(self, commitment: bytes) -> Call:
+        return self._call("commit", commitment)
+
+    def apply(self) -> Call:
+        return self._call("apply")
+
+    def prove_equivocation(self, index: int, first: Struct, second: Struct) -> Call:
+        return self._call("prove_equivocation", index, first, second)
+
+    def punish(self, e: int, cancels: int) -> Call:
+        return self._call("punish", e, cancels)
+
+
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """All nine over one reader."""
+    """All ten over one reader."""
 
     token: ComputeToken
     pool: StakingPool
@@ -630,6 +684,7 @@ class Suite:
     market: LeaseMarket
     engine: BurnMintEngine
     refuter: ReportRefuter
+    committee: AttesterCommittee
 
     @classmethod
     def over(cls, reader: Reader) -> Suite:
@@ -644,4 +699,5 @@ class Suite:
             market=LeaseMarket(reader),
             engine=BurnMintEngine(reader),
             refuter=ReportRefuter(reader),
+            committee=AttesterCommittee(reader),
         )

@@ -1,8 +1,8 @@
 """Why a contract refused a call, for people: each revert string of the suite has one code of its own.
 
 A string that the contracts gain gets a new row with the next free code of its block (21 token, 22 pool, 23 registry,
-24 hub, 25 standing and refuter, 26 escrow, 27 market, 28 engine); a code is never given to another string. A test
-compares this table with the sources of the contracts.
+24 hub, 25 standing, refuter and committee, 26 escrow, 27 market, 28 engine); a code is never given to another string.
+A test compares this table with the sources of the contracts.
 """
 
 from __future__ import annotations
@@ -421,6 +421,71 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     "refuter: no check-in": ("H2565", "the node did not check in in that slot", "name a slot in which it did"),
     "refuter: reported up": ("H2566", "the report says that the node was up in that slot", "nothing is left to do"),
     "refuter: epoch before": ("H2567", "the header is not that of the epoch before", "rebuild the tree from the chain"),
+    "committee: no peer": (
+        "H2570",
+        "a parameter of the deployment is out of range: no peer",
+        "correct the deployment profile",
+    ),
+    "committee: bond": (
+        "H2571",
+        "a parameter of the deployment is out of range: bond",
+        "correct the deployment profile",
+    ),
+    "committee: lengths": (
+        "H2572",
+        "a parameter of the deployment is out of range: lengths",
+        "correct the deployment profile",
+    ),
+    "committee: no seats": ("H2573", "a table has at least one seat", "name its seats"),
+    "committee: seat not bonded": (
+        "H2574",
+        "an account of the table has too small a bond, or leaves",
+        "name bonded accounts that stay",
+    ),
+    "committee: seat twice": ("H2575", "an account stands in the table twice", "name each once"),
+    "committee: too many changes": (
+        "H2576",
+        "at most a third of the seats may come, and a third go, at a time",
+        "propose it in steps",
+    ),
+    "committee: leaving": ("H2577", "the seat leaves", "wait until its bond is free, withdraw it, then join again"),
+    "committee: withdraw first": (
+        "H2578",
+        "the account has the bond of an earlier seat",
+        "withdraw it, then join again",
+    ),
+    "committee: amount": ("H2579", "the amount is zero or too large", "use another amount"),
+    "committee: no bond": ("H2580", "the account has no bond", "join first"),
+    "committee: not seated": ("H2581", "the account has no seat", "nothing is left to do"),
+    "committee: leaving already": ("H2582", "the seat leaves already", "nothing is left to do"),
+    "committee: still seated": ("H2583", "the account has a seat", "leave first"),
+    "committee: not released": (
+        "H2584",
+        "the bond is held until everything it signed is beyond dispute",
+        "wait, then repeat",
+    ),
+    "committee: nothing left": ("H2585", "there is no bond", "nothing is left to do"),
+    "committee: committed already": ("H2586", "the commitment stands already", "nothing is left to do"),
+    "committee: nothing due": ("H2587", "no table is due", "wait, then repeat"),
+    "committee: below four seats": (
+        "H2588",
+        "without those that leave the table has fewer than four seats",
+        "the owner proposes another table",
+    ),
+    "committee: statement": ("H2589", "a statement has another form than its kind", "give the words of its type"),
+    "committee: other place": (
+        "H2590",
+        "the statements are of two places, where a seat may sign both",
+        "nothing is left to do",
+    ),
+    "committee: the same": ("H2591", "the statements are the same", "nothing is left to do"),
+    "committee: no such seat": ("H2592", "the table of that generation has no such seat", "name the seat that signed"),
+    "committee: other seat": ("H2593", "the observations name another seat", "name the seat that signed"),
+    "committee: not signed by it": ("H2594", "a statement is not signed by the seat", "check seat, hub and chain"),
+    "committee: signature": ("H2595", "a signature has 64 or 65 bytes", "give the signature as it was sent"),
+    "committee: proven already": ("H2596", "this was proven before", "nothing is left to do"),
+    "committee: no fault": ("H2597", "no such report was refuted", "name the epoch and the number of the report"),
+    "committee: punished already": ("H2598", "its signers were punished", "nothing is left to do"),
     "escrow: anchored before": ("H2601", "the lease has its anchor", "settle it"),
     "escrow: base out of range": ("H2602", "the call is refused: base out of range", "check the arguments of the call"),
     "escrow: bounty too high": (

@@ -25,6 +25,7 @@ NAMES = {
     "market": "LeaseMarket",
     "engine": "BurnMintEngine",
     "refuter": "ReportRefuter",
+    "committee": "AttesterCommittee",
 }
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 ERROR = bytes.fromhex("08c379a0")
@@ -155,7 +156,7 @@ class Outcome:
 
 
 class Chain:
-    """All nine contracts on one EVM."""
+    """All ten contracts on one EVM."""
 
     def __init__(self, parameters: Parameters, deployer: int, chain_id: int = 1) -> None:
         self._artifacts = compiler.build(list(NAMES.values()))
@@ -234,9 +235,12 @@ class Chain:
             ),
             "hub": (
                 at["registry"], at["pool"], *time, p.dispute, p.grace, p.hub_abandon, p.price, p.bound, p.guardian,
-                at["refuter"], 0,
+                at["refuter"], at["committee"], 0,
             ),
             "refuter": (at["hub"], *time),
+            "committee": (
+                at["hub"], at["refuter"], at["token"], *time, p.dispute, p.seat_bond, p.notice, p.unbonding,
+            ),
             "standing": (at["hub"], at["registry"], *time),
             "escrow": (
                 at["hub"], at["registry"], at["pool"], at["market"], at["engine"],

@@ -29,6 +29,7 @@ NAMES = {
     "LeaseMarket": "market",
     "BurnMintEngine": "engine",
     "ReportRefuter": "refuter",
+    "AttesterCommittee": "committee",
 }
 ADDRESSES = {name: 0xC0DE00 + i for i, name in enumerate(CONTRACTS)}
 KEEP = 400  # blocks whose state can still be read

@@ -25,6 +25,7 @@ NAMES = (
     "bound",
     "guardian",
     "refuter",
+    "committee",
     "feed",
 )
 
@@ -32,7 +33,8 @@ NAMES = (
 def build(net: Suite, **changes: Any) -> Any:
     q = net.parameters
     values = [net.registry.address, net.pool.address, q.genesis, q.slot, q.epochs_per_period, q.dispute, q.grace,
-              q.abandon, q.price, q.bound, GUARDIAN.address, net.refuter.address, ZERO_ADDRESS]  # fmt: skip
+              q.abandon, q.price, q.bound, GUARDIAN.address, net.refuter.address, net.seats.address,
+              ZERO_ADDRESS]  # fmt: skip
     arguments = dict(zip(NAMES, values, strict=True)) | changes
     return compiled("consensus/AttestationHub.vy").deploy(*arguments.values(), sender=OWNER.address)
 
@@ -41,7 +43,7 @@ def test_starts_empty_paused_and_priced(bare: Suite) -> None:
     hub, q = bare.hub, bare.parameters
     assert (hub.owner(), hub.pending_owner(), hub.guardian()) == (OWNER.address, ZERO_ADDRESS, GUARDIAN.address)
     assert (hub.REGISTRY(), hub.POOL()) == (bare.registry.address, bare.pool.address)
-    assert (hub.REFUTER(), hub.FEED()) == (bare.refuter.address, ZERO_ADDRESS)
+    assert (hub.REFUTER(), hub.COMMITTEE(), hub.FEED()) == (bare.refuter.address, bare.seats.address, ZERO_ADDRESS)
     assert (hub.DISPUTE(), hub.GRACE(), hub.ABANDON()) == (q.dispute * q.epoch, q.grace, q.abandon)
     assert (hub.RING(), hub.VERSION()) == (RING, "1")
     assert (hub.last_epoch(), hub.counters(), hub.newest_usable()) == (0, 0, 0)

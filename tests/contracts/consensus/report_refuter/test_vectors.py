@@ -26,7 +26,7 @@ def golden(bare: Suite) -> Iterator[Suite]:
         refuter = boa.env.generate_address()
         bare.hub = compiled("consensus/AttestationHub.vy").deploy(
             bare.registry.address, bare.pool.address, q.genesis, q.slot, q.epochs_per_period, q.dispute, q.grace,
-            q.abandon, q.price, q.bound, GUARDIAN.address, refuter, ZERO_ADDRESS,
+            q.abandon, q.price, q.bound, GUARDIAN.address, refuter, ZERO_ADDRESS, ZERO_ADDRESS,
             override_address=checksum(domain["contract"]), sender=OWNER.address,
         )  # fmt: skip
         bare.refuter = compiled("consensus/ReportRefuter.vy").deploy(
