@@ -190,7 +190,7 @@ def join(amount: uint256, endpoint: String[96]):
     self.seat[msg.sender] = word & M128 | bond << BOND_AT
     self.endpoint[msg.sender] = endpoint
     log IAttesterCommittee.Bonded(seat=msg.sender, amount=amount, bond=bond, endpoint=endpoint)
-    assert extcall TOKEN.transferFrom(msg.sender, self, amount, default_return_value=True)
+    assert extcall TOKEN.transferFrom(msg.sender, self, amount, default_return_value=True), "committee: not paid in"
 
 
 @external
@@ -226,7 +226,7 @@ def withdraw() -> uint256:
     # a repeat within the month counts against whoever comes back, too
     self.seat[msg.sender] = word & (M40 << FAULT_AT)
     log IAttesterCommittee.Withdrawn(seat=msg.sender, amount=amount)
-    assert extcall TOKEN.transfer(msg.sender, amount, default_return_value=True)
+    self._pay(msg.sender, amount)
     return amount
 
 
@@ -299,8 +299,9 @@ def prove_equivocation(
     b: bytes32 = self._digest(second)
     assert a != b, "committee: the same"
     generation: uint256 = convert(first.words[0], uint256)
-    assert generation != 0 and generation <= M16 and index < 31, "committee: no such seat"
-    who: address = seat_table._seat(seat_table._at(HUB.address, generation), index)
+    who: address = empty(address)
+    if generation != 0 and generation <= M16 and index < 31:
+        who = seat_table._seat(seat_table._at(HUB.address, generation), index)
     assert who != empty(address), "committee: no such seat"
     if first.kind == OBSERVATION:
         assert convert(first.words[2], uint256) == index, "committee: other seat"
@@ -450,22 +451,28 @@ def _settle(amount: uint256, finder: address):
     if amount != paid:
         extcall TOKEN.burn(amount - paid)
     if paid != 0:
-        assert extcall TOKEN.transfer(finder, paid, default_return_value=True)
+        self._pay(finder, paid)
+
+
+@internal
+def _pay(to: address, amount: uint256):
+    assert extcall TOKEN.transfer(to, amount, default_return_value=True), "committee: not paid out"
 
 
 @internal
 @pure
 def _place(s: IAttesterCommittee.Statement) -> bytes32:
     """@notice Where a seat may sign one thing only: (kind of place, generation, epoch, view)."""
-    if s.kind == OBSERVATION:
-        assert len(s.words) == 5, "committee: statement"
-        return keccak256(abi_encode(OBSERVATION, s.words[0], s.words[1], empty(bytes32)))
+    need: uint256 = 5
     if s.kind == REPORT:
-        assert len(s.words) == 6, "committee: statement"
-        view: uint256 = (convert(s.words[4], uint256) >> 40) & M24
-        return keccak256(abi_encode(REPORT, s.words[0], s.words[1], convert(view, bytes32)))
-    assert s.kind == VOID and len(s.words) == 5, "committee: statement"
-    return keccak256(abi_encode(REPORT, s.words[0], s.words[1], s.words[4]))
+        need = 6
+    assert s.kind <= VOID and len(s.words) == need, "committee: statement"
+    if s.kind == OBSERVATION:
+        return keccak256(abi_encode(OBSERVATION, s.words[0], s.words[1], empty(bytes32)))
+    view: bytes32 = s.words[4]
+    if s.kind == REPORT:
+        view = convert((convert(view, uint256) >> 40) & M24, bytes32)
+    return keccak256(abi_encode(REPORT, s.words[0], s.words[1], view))
 
 
 @internal

@@ -485,6 +485,8 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     "committee: signature": ("H2595", "a signature has 64 or 65 bytes", "give the signature as it was sent"),
     "committee: proven already": ("H2596", "this was proven before", "nothing is left to do"),
     "committee: no fault": ("H2597", "no such report was refuted", "name the epoch and the number of the report"),
+    "committee: not paid in": ("H2599", "the token refused the transfer of the bond", "check balance and allowance"),
+    "committee: not paid out": ("H2569", "the token refused the transfer", "check the receiver"),
     "committee: punished already": ("H2598", "its signers were punished", "nothing is left to do"),
     "escrow: anchored before": ("H2601", "the lease has its anchor", "settle it"),
     "escrow: base out of range": ("H2602", "the call is refused: base out of range", "check the arguments of the call"),

@@ -147,7 +147,8 @@ class Committee:
 
     def apply(self, *, sender: int) -> None:
         """Hands the hub the table that is due."""
-        now, old, following = self._context.now, self.tables["now"], ()
+        now, old = self._context.now, self.tables["now"]
+        following: tuple[int, ...] = ()
         due = 0 < self.times["next"] <= now
         if due:
             proposed = self.tables["next"]
@@ -273,7 +274,8 @@ class Committee:
             self._token.transfer(finder, paid, sender=self.address)
 
     def _digest(self, s: Statement) -> bytes:
-        kind = {OBSERVATION: SignedObservation, REPORT: Report, VOID: VoidReport}[s.kind].TYPE
+        types = {OBSERVATION: SignedObservation.TYPE, REPORT: Report.TYPE, VOID: VoidReport.TYPE}
+        kind = types[s.kind]
         struct = keccak(keccak(kind.encode()) + b"".join(s.words))
         return keccak(b"\x19\x01" + self._hub.domain.separator + struct)
 
