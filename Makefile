@@ -65,12 +65,14 @@ coverage: install contracts
 snapshots: install contracts
 	@$(BIN)/python tools/export_abi.py
 	@$(BIN)/python tools/export_env.py
+	@$(BIN)/python tools/export_codes.py
 	@$(BIN)/python tools/snapshot.py
 	@$(BIN)/python -m bench.gas 2>/dev/null
 
 check-snapshots: install contracts
 	@$(BIN)/python tools/export_abi.py --check
 	@$(BIN)/python tools/export_env.py --check
+	@$(BIN)/python tools/export_codes.py --check
 	@$(BIN)/python tools/snapshot.py --check
 	@$(BIN)/python -m bench.gas --check 2>/dev/null
 

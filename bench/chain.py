@@ -18,8 +18,9 @@ from typing import Any
 from eth_account import Account
 from web3 import Web3
 
+from keepers.localnet.anvil import CHAIN_ID, MNEMONIC
+
 ROOT = Path(__file__).resolve().parent.parent
-MNEMONIC = "test test test test test test test test test test test junk"
 TX_CAP = 16_777_216  # EIP-7825: the most gas that one transaction may use
 ACCOUNTS = 60
 
@@ -66,7 +67,7 @@ class Chain:
             [
                 str(native[0]), "--port", str(self.port), "--hardfork", "osaka", "--accounts", str(ACCOUNTS),
                 "--balance", "1000000", "--mnemonic", MNEMONIC, "--base-fee", "0", "--gas-price", "0",
-                "--gas-limit", "1000000000", "--timestamp", "1800000000", "--chain-id", "31337",
+                "--gas-limit", "1000000000", "--timestamp", "1800000000", "--chain-id", str(CHAIN_ID),
                 "--no-request-size-limit", "--enable-tx-gas-limit",
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

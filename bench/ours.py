@@ -20,8 +20,11 @@ if str(ROOT) not in sys.path:
 from coincurve import PrivateKey  # noqa: E402
 from eth_utils import to_checksum_address  # noqa: E402
 
+from keepers.chain.codec import CONTRACTS  # noqa: E402
+from keepers.localnet.anvil import CHAIN_ID  # noqa: E402
 from keepers.protocol.counters import Header, Leaf  # noqa: E402
-from keepers.protocol.hashing import keccak  # noqa: E402
+from keepers.protocol.epochs import RING  # noqa: E402
+from keepers.protocol.hashing import create_address, keccak  # noqa: E402
 from keepers.protocol.merge import Merged, quorum  # noqa: E402
 from keepers.protocol.messages import (  # noqa: E402
     Ask,
@@ -35,21 +38,17 @@ from keepers.protocol.rebuild import EpochLog  # noqa: E402
 from keepers.protocol.records import Part, Record, parse_part  # noqa: E402
 from keepers.protocol.refute import refutation  # noqa: E402
 from keepers.protocol.report import build, pack_signatures, view_number  # noqa: E402
+from keepers.protocol.units import STAKE_PRICE_PRODUCT, WAD  # noqa: E402
 from keepers.protocol.uptime_tree import UptimeTree  # noqa: E402
+from keepers.wire.signatures import compact  # noqa: E402
 from tools.compile import build as compiled  # noqa: E402
 
-WAD = 10**18
 SLOT, EPOCH, PERIOD = 300, 3_600, 86_400
 NOW_EPOCH = 4_000  # the network has run for more than a full turn of the rings
 DEPTH = 17
 COUNT = 1 << DEPTH
-ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-NAMES = (
-    "ComputeToken", "StakingPool", "NodeRegistry", "AttestationHub", "NodeStanding", "LeaseEscrow", "LeaseMarket",
-    "BurnMintEngine", "ReportRefuter", "AttesterCommittee",
-)  # fmt: skip
 PRICE = 2 * 10**12  # USD 2 a token
-STAKE_PRICE = 10**24 // PRICE
+STAKE_PRICE = STAKE_PRICE_PRODUCT // PRICE
 RATE = 555_555_555_555_555  # USD 2 a GPU-hour
 LIQUID = 10**7 * WAD
 SEATS = 4
@@ -71,17 +70,11 @@ def vrs(k: PrivateKey, digest: bytes) -> bytes:
 
 def seat_signature(k: PrivateKey, digest: bytes) -> bytes:
     """64 bytes r ‖ s with v = 27: s is mirrored where it has to be."""
-    sig = vrs(k, digest)
-    if sig[64] == 27:
-        return sig[:64]
-    return sig[:32] + (ORDER - int.from_bytes(sig[32:64], "big")).to_bytes(32, "big")
+    return compact(vrs(k, digest))
 
 
-def create_address(deployer: str, nonce: int) -> str:
-    body = b"\x94" + bytes.fromhex(deployer[2:])
-    tail = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-    item = tail if 0 < nonce < 0x80 else bytes([0x80 + len(tail)]) + tail
-    return str(to_checksum_address(keccak(bytes([0xC0 + len(body) + len(item)]) + body + item)[12:]))
+def predicted(deployer: str, nonce: int) -> str:
+    return str(to_checksum_address(create_address(bytes.fromhex(deployer[2:]), nonce)))
 
 
 def blob(artifact: Any) -> dict[str, Any]:
@@ -95,10 +88,10 @@ class Bench:
     def __init__(self, ch: Any, count: int = COUNT, seats: int = SEATS) -> None:
         self.ch, self.count = ch, count
         self.random = random.Random(7)
-        self.art = compiled(NAMES)
+        self.art = compiled(CONTRACTS)
         me = ch.addr[0]
         nonce = int(ch.rpc("eth_getTransactionCount", me, "latest"), 16)
-        at = {n: create_address(me, nonce + i) for i, n in enumerate(NAMES)}
+        at = {n: predicted(me, nonce + i) for i, n in enumerate(CONTRACTS)}
         self.genesis = ch.now() - NOW_EPOCH * EPOCH - 600
         cal = (self.genesis, SLOT, PERIOD // EPOCH)
         day = 86_400
@@ -135,17 +128,17 @@ class Bench:
             ),
         }  # fmt: skip
         self.c = {}
-        for n in NAMES:
+        for n in CONTRACTS:
             a = self.art[n]
             self.c[n] = ch.deploy(blob(a), *args[n])
             if self.c[n].address != at[n]:
                 raise SystemExit(f"bench: {n} lies at {self.c[n].address}, predicted {at[n]}")
-        self.token, self.pool, self.registry, self.hub = (self.c[n] for n in NAMES[:4])
+        self.token, self.pool, self.registry, self.hub = (self.c[n] for n in CONTRACTS[:4])
         self.standing = self.c["NodeStanding"]
-        self.escrow, self.market, self.engine, self.refuter = (self.c[n] for n in NAMES[5:9])
-        self.market_domain = Domain(31337, self.market.address)
-        self.hub_domain = Domain(31337, self.hub.address)
-        self.registry_domain = Domain(31337, self.registry.address)
+        self.escrow, self.market, self.engine, self.refuter = (self.c[n] for n in CONTRACTS[5:9])
+        self.market_domain = Domain(CHAIN_ID, self.market.address)
+        self.hub_domain = Domain(CHAIN_ID, self.hub.address)
+        self.registry_domain = Domain(CHAIN_ID, self.registry.address)
         self.seats = [key(900 + i) for i in range(seats)]
         self._committee_and_history()
 
@@ -199,9 +192,9 @@ class Bench:
         t = int(self.ch.now())
         for name, value in (("ring", 0xAB), ("metas", 0xCD << 64 | t - 2 * PERIOD), ("prices", price)):
             base = self.slot("AttestationHub", name)
-            for i in range(2_048):
+            for i in range(RING):
                 self.poke("AttestationHub", base + i, value)
-        at = last % 2_048
+        at = last % RING
         self.poke(
             "AttestationHub", self.slot("AttestationHub", "ring") + at, int.from_bytes(self.tree.ring_word, "big")
         )

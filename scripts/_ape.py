@@ -30,7 +30,7 @@ class ApeChain:
             answer = self.provider.web3.provider.make_request(method, list(params))
         except (ApeException, RequestException, OSError, ValueError) as error:
             raise DeployError(
-                "H7116", f"{method}: the node does not answer", str(error)[:200], "check the URL; --resume goes on", 7
+                "H7116", f"{method}: the node does not answer", str(error)[:200], "check the URL; --resume goes on"
             ) from None
         if "error" in answer:
             error_ = answer["error"]
@@ -60,7 +60,6 @@ def connected(network: str) -> Iterator[ApeChain]:
             f"cannot connect to {masked(network)}",
             str(error)[:200].replace(network, masked(network)),
             "ape networks list; or give the URL of a node",
-            7,
         ) from None
     try:
         yield ApeChain(provider)
@@ -82,19 +81,19 @@ def load_account(alias: str | None, local: bool) -> Any:
 
     if alias is None:
         if not local:
-            raise DeployError("H7110", "no account to deploy from", "--account is missing", "ape accounts list", 4)
+            raise DeployError("H7110", "no account to deploy from", "--account is missing", "ape accounts list")
         return accounts.test_accounts[0]
     if alias.upper().startswith("TEST::"):
         number = alias[6:]
         if not local:
-            raise DeployError("H7110", f"{alias} is a public development key", "it is for local networks only", "", 4)
+            raise DeployError("H7110", f"{alias} is a public development key", "it is for local networks only")
         if not number.isdigit() or int(number) >= len(accounts.test_accounts):
-            raise DeployError("H7110", f"there is no account {alias}", exit_code=4)
+            raise DeployError("H7110", f"there is no account {alias}")
         return accounts.test_accounts[int(number)]
     known = sorted(accounts.aliases)
     if alias not in known:
         names = ", ".join(known) or "none"
-        raise DeployError("H7110", f"ape has no account {alias!r}", f"accounts: {names}", "ape accounts import", 4)
+        raise DeployError("H7110", f"ape has no account {alias!r}", f"accounts: {names}", "ape accounts import")
     return accounts.load(alias)
 
 
@@ -112,17 +111,17 @@ def unlock(account: Any) -> None:
             passphrase = path.read_text(encoding="utf-8").rstrip("\r\n")
             mode = path.stat().st_mode & 0o077
         except OSError as error:
-            raise DeployError("H7110", f"HEARTH_DEPLOY_PASSWORD_FILE: {error.strerror}", exit_code=4) from None
+            raise DeployError("H7110", f"HEARTH_DEPLOY_PASSWORD_FILE: {error.strerror}") from None
         if mode:
-            raise DeployError("H7110", "HEARTH_DEPLOY_PASSWORD_FILE is readable by others", "", f"chmod 600 {named}", 4)
+            raise DeployError("H7110", "HEARTH_DEPLOY_PASSWORD_FILE is readable by others", "", f"chmod 600 {named}")
     try:
         account.set_autosign(True, passphrase=passphrase)
     except (ApeException, ValueError):
-        raise DeployError("H7110", f"account {account.alias} cannot be unlocked", "wrong password?", "", 4) from None
+        raise DeployError("H7110", f"account {account.alias} cannot be unlocked", "wrong password?") from None
 
 
 def sign(chain: ApeChain, account: Any, chain_id: int, step: Step, gas: int, fees: Fees) -> bytes:
-    """The raw transaction of a step, signed by `account`. Raises H7110 where it refuses."""
+    """The raw transaction of a step, signed by `account`. Raises H7113 where it refuses."""
     fields: dict[str, Any] = {
         "chainId": chain_id,
         "nonce": step.nonce,
@@ -138,5 +137,5 @@ def sign(chain: ApeChain, account: Any, chain_id: int, step: Step, gas: int, fee
     transaction = chain.provider.network.ecosystem.create_transaction(**fields)
     signed = account.sign_transaction(transaction)
     if signed is None:
-        raise DeployError("H7110", f"account {account.alias} did not sign {step.key}", "", "--resume goes on", 3)
+        raise DeployError("H7113", f"account {account.alias} did not sign {step.key}", "", "--resume goes on")
     return bytes(signed.serialize_transaction())

@@ -14,6 +14,7 @@ from eth_abi import decode as abi_decode
 
 from keepers.chain.codec import type_of
 from keepers.chain.deployment import Deployment
+from keepers.chain.ports import ZERO_ADDRESS
 from keepers.localnet.anvil import RpcError
 from keepers.protocol.hashing import keccak
 from scripts._errors import DeployError
@@ -34,7 +35,6 @@ from scripts._record import code_hash
 from scripts._rehearsal import play, throwaway
 from tools.compile import Artifact
 
-ZERO = "0x" + "00" * 20
 LOG_SPAN = 50_000  # blocks a query: what public nodes still answer
 OK, DIFFERS, NOTE = "ok", "DIFFERS", "note"
 
@@ -152,7 +152,7 @@ def deploy_steps(chain: Any, record: Deployment, artifacts: Mapping[str, Artifac
         row = record.contracts[name]
         sent = chain.call("eth_getTransactionByHash", row.tx) if row.tx else None
         if sent is None:
-            raise DeployError("H7115", f"{name}: the chain has no transaction {row.tx}", "wrong chain?", "", 9)
+            raise DeployError("H7115", f"{name}: the chain has no transaction {row.tx}", "wrong chain?")
         deployer, nonce = str(sent["from"]), int(sent["nonce"], 16)
         args = recorded_args(artifacts[name], row.args)
         data = artifacts[name].code + encode(artifacts[name], "__init__", args).hex()
@@ -224,7 +224,7 @@ def check_peers(
     """Every peer by the constructor's own list, and both directions where two contracts name each other."""
     refs = {
         name: [a.name for a in args if isinstance(a, Ref)]
-        for name, args in constructor_args(profile, ZERO, record.calendar.genesis).items()
+        for name, args in constructor_args(profile, ZERO_ADDRESS, record.calendar.genesis).items()
     }
     known = {
         name: {v for v in immutable_values(artifacts[name], live.code(name)).values() if isinstance(v, str)}
@@ -246,12 +246,12 @@ def check_roles(live: Live, record: Deployment) -> Iterator[Finding]:
     parameters = record.parameters
     for name in ORDER:
         if live.has(name, "owner"):
-            yield _compare(name, "owner", parameters.get("owner", ZERO), live.view(name, "owner"))
+            yield _compare(name, "owner", parameters.get("owner", ZERO_ADDRESS), live.view(name, "owner"))
         if live.has(name, "pending_owner"):
-            yield _compare(name, "pending owner", ZERO, live.view(name, "pending_owner"))
+            yield _compare(name, "pending owner", ZERO_ADDRESS, live.view(name, "pending_owner"))
     if live.has("AttestationHub", "guardian"):
         guardian = live.view("AttestationHub", "guardian")
-        yield _compare("AttestationHub", "guardian", parameters.get("guardian", ZERO), guardian)
+        yield _compare("AttestationHub", "guardian", parameters.get("guardian", ZERO_ADDRESS), guardian)
 
 
 # What a setter may have changed since: (contract, event, index of the new value, parameter of the record).
@@ -293,7 +293,7 @@ def _committee(live: Live, record: Deployment) -> Iterator[Finding]:
     clock = record.calendar
     epoch = max(1, (live.time() - clock.genesis) // (12 * clock.slot))
     found = live.view("AttestationHub", "committee", epoch)
-    generation, table, n = found if found else (0, ZERO, 0)
+    generation, table, n = found if found else (0, ZERO_ADDRESS, 0)
     code = live.code_at(table) if n else b""
     seats = ["0x" + code[1 + 32 * i + 12 : 1 + 32 * i + 32].hex() for i in range(n)]
     if generation <= 1 and record.attesters:

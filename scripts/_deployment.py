@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from keepers.chain.deployment import Deployment
+from keepers.chain.bounded_json import loads
+from keepers.chain.deployment import NETWORK_NAME, Deployment
 from keepers.localnet.anvil import RpcError
 from scripts import _ape
 from scripts._errors import DeployError
@@ -23,9 +24,21 @@ from scripts._rehearsal import play, reason, throwaway
 from scripts._send import Fees, Sender, gas_limit
 from tools.compile import ROOT, Artifact, CompileError, build
 
+# What a plan file holds beside its schema.
+_PLAN = {
+    "chain_id": int,
+    "genesis_block_hash": str,
+    "deployer": str,
+    "first_nonce": int,
+    "genesis": int,
+    "source_commit": str,
+    "sources": dict,
+    "open": bool,
+    "steps": list,
+}
+_STEP = {"key": str, "nonce": int, "data_hash": str, "gas": int}
 # Who would deploy in a dry run without a network: an address that nobody has a key of.
 NOBODY = "0x00000000000000000000000000000000000D3914"
-LOCAL_CHAIN_ID = 31_337
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ def check_profile(profile: Profile) -> None:
     """Raises H7101 with every rule that the profile breaks."""
     broken = broken_rules(profile)
     if broken:
-        raise DeployError("H7101", f"profile {profile.name} breaks its rules", " · ".join(broken), "correct it", 2)
+        raise DeployError("H7101", f"profile {profile.name} breaks its rules", " · ".join(broken), "correct it")
 
 
 def check_chain(profile: Profile, chain_id: int) -> None:
@@ -82,7 +95,21 @@ def check_chain(profile: Profile, chain_id: int) -> None:
     allowed = profile.network.chain_ids
     if allowed and chain_id not in allowed:
         why = f"it allows chain id {', '.join(map(str, allowed))}"
-        raise DeployError("H7103", f"profile {profile.name} is not for chain {chain_id}", why, "another --profile", 6)
+        raise DeployError("H7103", f"profile {profile.name} is not for chain {chain_id}", why, "another --profile")
+
+
+def check_name(network: str) -> None:
+    """Raises H7114 where the record could not name its network so, before anything is sent."""
+    if not NETWORK_NAME.fullmatch(network):
+        form = "--name NAME: letters, digits, - _ ."
+        raise DeployError("H7114", f"{network!r} cannot name a network: it names files", next_=form)
+
+
+def ceiling(gwei: float | None) -> int | None:
+    """--max-fee in wei a gas; None where it is not given. Raises H7114."""
+    if gwei is not None and not 0 < gwei <= 10**9:
+        raise DeployError("H7114", f"--max-fee {gwei:g} is no gas price", next_="gwei, above 0 and at most 1e9")
+    return None if gwei is None else int(gwei * 10**9)
 
 
 def make_plan(
@@ -178,11 +205,11 @@ def confirm(network: str, local: bool, confirmed: str | None) -> None:
     if local or confirmed == network:
         return
     if confirmed is not None:
-        raise DeployError("H7113", f"--confirm says {confirmed!r}, the network is {network!r}", exit_code=3)
+        raise DeployError("H7113", f"--confirm says {confirmed!r}, the network is {network!r}")
     if not sys.stdin.isatty():
-        raise DeployError("H7113", "no terminal to confirm on", "", f"--confirm {network}", 3)
+        raise DeployError("H7113", "no terminal to confirm on", "", f"--confirm {network}")
     if click.prompt(f"Type the network's name, {network}, to send", default="", show_default=False) != network:
-        raise DeployError("H7113", "not confirmed; nothing was sent", exit_code=3)
+        raise DeployError("H7113", "not confirmed; nothing was sent")
 
 
 def afford(plan: Plan, site: Site, fees: Fees) -> None:
@@ -194,18 +221,27 @@ def afford(plan: Plan, site: Site, fees: Fees) -> None:
             f"{plan.deployer} has {site.balance / 1e18:.4f} ETH on chain {plan.chain_id}",
             f"at most {most / 1e18:.4f} ETH are needed",
             next_=f"send it {(most - site.balance) / 1e18:.4f} ETH",
-            exit_code=6,
         )
+
+
+def _check_kinds(row: dict[str, Any], kinds: dict[str, type]) -> None:
+    for name, kind in kinds.items():
+        if not isinstance(row[name], kind) or (kind is int and not 0 <= row[name] < 2**63):
+            raise ValueError(f"{name} is no {kind.__name__}")
 
 
 def _read_plan(path: Path) -> dict[str, Any]:
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        if raw["schema"] != "hearth.plan/1" or not isinstance(raw["steps"], list):
+        raw = loads(path.read_text(encoding="utf-8"))
+        if raw["schema"] != "hearth.plan/1":
             raise ValueError("not a plan of this version")
+        _check_kinds(raw, _PLAN)
+        for row in raw["steps"]:
+            _check_kinds(row, _STEP)
         return dict(raw)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DeployError("H7102", f"{path} is not a plan", str(error), "make one with --dry-run", 2) from None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise DeployError("H1006", f"{path} is not a plan", why, "make one with --dry-run") from None
 
 
 def default_record(profile: Profile, network: str) -> Path:
@@ -284,7 +320,7 @@ def send_calls(
     """Sends calls of the owner to a deployed suite, journalled like a deployment. Raises H7103, H7108, H7109."""
     site = look(chain, account.address)
     if (record.chain_id, record.genesis_block_hash) != (site.chain_id, site.genesis_block_hash.lower()):
-        raise DeployError("H7103", f"the record {path} is of another chain", exit_code=6)
+        raise DeployError("H7103", f"the record {path} is of another chain")
     steps = []
     for i, call in enumerate(calls):
         to = record.address(call.contract)

@@ -16,26 +16,15 @@ from eth_abi import encode as abi_encode
 from eth_abi.exceptions import EncodingError
 from eth_utils import to_checksum_address
 
-from keepers.chain.codec import type_of
+from keepers.chain.codec import CONTRACTS, type_of
+from keepers.protocol import hashing
 from keepers.protocol.hashing import keccak
 from scripts._errors import DeployError
 from scripts._profile import DEPLOYER, Profile
-from tools.compile import Artifact
+from tools.compile import CODE_LIMIT, Artifact
 
 # Deploy order: each at its own nonce. The order is the addresses' only dependence; no constructor calls a peer.
-ORDER = (
-    "ComputeToken",
-    "StakingPool",
-    "NodeRegistry",
-    "AttestationHub",
-    "NodeStanding",
-    "LeaseEscrow",
-    "LeaseMarket",
-    "BurnMintEngine",
-    "ReportRefuter",
-    "AttesterCommittee",
-)
-CODE_LIMIT = 24_576  # bytes on chain, EIP-170
+ORDER = CONTRACTS
 INIT_LIMIT = 49_152  # bytes of init code, EIP-3860
 PLAN_SCHEMA = "hearth.plan/1"
 
@@ -75,10 +64,6 @@ class Step:
     @property
     def data_hash(self) -> str:
         return "0x" + keccak(bytes.fromhex(self.data[2:])).hex()
-
-    @property
-    def data_size(self) -> int:
-        return len(self.data) // 2 - 1
 
 
 @dataclass(frozen=True)
@@ -147,17 +132,8 @@ def abi_value(kind: str, value: Any) -> Any:
 
 
 def create_address(deployer: str, nonce: int) -> str:
-    """Address of what `deployer` creates at `nonce`: the last 20 bytes of keccak(rlp([deployer, nonce]))."""
-    who = bytes.fromhex(deployer[2:])
-    number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-    if not number:
-        item = b"\x80"
-    elif len(number) == 1 and number[0] < 0x80:
-        item = number
-    else:
-        item = bytes([0x80 + len(number)]) + number
-    body = b"\x94" + who + item
-    return str(to_checksum_address(keccak(bytes([0xC0 + len(body)]) + body)[12:]))
+    """Checksummed address of what `deployer` creates at `nonce`."""
+    return str(to_checksum_address(hashing.create_address(bytes.fromhex(deployer[2:]), nonce)))
 
 
 def constructor_args(p: Profile, deployer: str, genesis: int) -> dict[str, list[Any]]:

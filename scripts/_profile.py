@@ -14,12 +14,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from keepers.protocol.credits import MAX_ATTESTERS, MAX_BOUNTY, MAX_BUILDERS, MAX_CUT, MAX_SPREAD
+from keepers.protocol.epochs import MAX_EPOCHS_PER_PERIOD, MAX_SLOT, RING, SLOTS
+from keepers.protocol.merge import faults, quorum
+from keepers.protocol.nodes import MAX_MIN_STAKE
+from keepers.protocol.price import MAX_BOUND
+from keepers.protocol.seats import MAX_BOND
+from keepers.protocol.units import BPS, M64, MAX_SUPPLY, STAKE_PRICE_PRODUCT
 from scripts._errors import DeployError
 
 FOLDER = Path(__file__).resolve().parent / "profiles"
-SLOTS = 12  # of an epoch; a constant of the contracts
-RING = 2_048  # epochs a root stays readable; a constant of the contracts
-MAX_SUPPLY_TOKENS = 10**10  # 1e19 gwei fit 64 bits
 DEPLOYER = "deployer"
 
 
@@ -33,6 +37,8 @@ def _exact(places: int) -> Any:
             number = Decimal(value)
         except InvalidOperation:
             raise ValueError(f"{value!r} is not a number") from None
+        if number.is_finite() and number.adjusted() > 60:
+            raise ValueError(f"{value} is too large")
         scaled = number.scaleb(places)
         if not number.is_finite() or scaled != int(scaled):
             raise ValueError(f"{value} has more than {places} decimals")
@@ -46,7 +52,7 @@ def _exact(places: int) -> Any:
 Wei = Annotated[int, _exact(18)]  # tokens in, wei out
 Micro = Annotated[int, _exact(12)]  # USD in, 12 decimals out
 Nano = Annotated[int, _exact(9)]  # USD in, units of 1e-9 USD out
-Bps = Annotated[int, Field(ge=0, le=10_000)]
+Bps = Annotated[int, Field(ge=0, le=BPS)]
 Seconds = Annotated[int, Field(ge=0, lt=2**32)]
 Address = Annotated[str, Field(pattern=r"^(deployer|0x[0-9a-fA-F]{40})$")]
 RealAddress = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
@@ -65,8 +71,8 @@ class Network(_Strict):
 
 
 class CalendarLengths(_Strict):
-    slot_s: int = Field(ge=1, le=3_600)
-    epochs_per_period: int = Field(ge=1, le=168)
+    slot_s: int = Field(ge=1, le=MAX_SLOT)
+    epochs_per_period: int = Field(ge=1, le=MAX_EPOCHS_PER_PERIOD)
     align_s: int = Field(ge=1)  # GENESIS is the newest multiple of it that is not after the head's time
 
     @property
@@ -207,7 +213,7 @@ class Profile(_Strict):
     @property
     def stake_price(self) -> int:
         """First stake price: tokens a USD, 12 decimals, 1e24 // P, for pool and hub alike."""
-        return 10**24 // self.price.first_usd
+        return STAKE_PRICE_PRODUCT // self.price.first_usd
 
 
 def _read(path: Path, folder: Path, depth: int) -> dict[str, Any]:
@@ -216,14 +222,14 @@ def _read(path: Path, folder: Path, depth: int) -> dict[str, Any]:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         names = ", ".join(sorted(p.stem for p in folder.glob("*.toml"))) or "none"
-        raise DeployError("H7101", f"there is no profile {path.stem!r}", f"profiles: {names}", exit_code=2) from None
+        raise DeployError("H7101", f"there is no profile {path.stem!r}", f"profiles: {names}") from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DeployError("H7101", f"profile {path.name} cannot be read as TOML", str(error), exit_code=2) from None
+        raise DeployError("H7101", f"profile {path.name} cannot be read as TOML", str(error)) from None
     if "extends" not in raw:
         return raw
     parent = raw.pop("extends")
     if not isinstance(parent, str) or depth >= 4:
-        raise DeployError("H7101", f"profile {path.stem}: extends {parent!r}", "name one profile, no circle", "", 2)
+        raise DeployError("H7101", f"profile {path.stem}: extends {parent!r}", "name one profile, no circle")
     base = _read(folder / f"{parent}.toml", folder, depth + 1)
     for key, value in raw.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
@@ -242,48 +248,15 @@ def load_profile(name: str, folder: Path = FOLDER) -> Profile:
     except ValidationError as error:
         rows = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         why = " · ".join(rows)
-    raise DeployError("H7101", f"profile {path.stem} has wrong keys", why, "correct the profile", 2)
-
-
-def committee_size(n: int) -> tuple[int, int]:
-    """(f, quorum) of n seats, as the hub computes them: f = (n-1)//3, q = (n+f)//2 + 1."""
-    f = (n - 1) // 3 if n else 0
-    return f, (n + f) // 2 + 1
+    raise DeployError("H7101", f"profile {path.stem} has wrong keys", why, "correct the profile")
 
 
 def rules(p: Profile) -> Iterator[tuple[str, bool]]:
     """(rule with the profile's own figures, holds?) of everything that setters and constructors demand, and more."""
-    e, c, length = p.engine, p.calendar, p.lengths
-    yield f"peg {e.peg_bps} <= CAP {e.cap_bps} <= 10000 bps", e.peg_bps <= e.cap_bps <= 10_000
-    yield f"bounty {e.bounty_bps} <= 100 bps", e.bounty_bps <= 100
-    yield f"bounty + fee {e.bounty_bps + e.fee_bps} <= 1000 bps", e.bounty_bps + e.fee_bps <= 1_000
-    yield f"attesters {e.attesters_bps} <= 3000 bps of the fee", e.attesters_bps <= 3_000
-    yield f"builders {e.builders_bps} <= 2000 bps of the fee", e.builders_bps <= 2_000
-    yield f"spread {e.spread_bps} <= 1000 bps", e.spread_bps <= 1_000
-    yield f"price bound {p.price.bound_bps} in 1 .. 10000 bps", p.price.bound_bps > 0
-    yield "price and stake price fit 64 bits", 0 < p.price.first_usd < 2**64 and 0 < p.stake_price < 2**64
-    yield "supply in 1 .. 1e10 tokens", 0 < p.token.supply_tokens <= MAX_SUPPLY_TOKENS * 10**18
-    # A week of the default calendar is seven periods; a local network scales with it.
-    floor = max(length.dispute_epochs * c.epoch_s, length.answer_window_s, length.claim_s) + 7 * c.period_s
-    yield (
-        f"unbonding {length.unbonding_s} >= max(dispute, answer, claim) + 7 periods = {floor} s",
-        (length.unbonding_s >= floor),
-    )
-    yield (
-        f"cooldown {length.cooldown_s} >= answer window {length.answer_window_s} s",
-        (length.cooldown_s >= length.answer_window_s),
-    )
-    horizon = 2 * length.abandon_s + length.claim_s + length.dispute_epochs * c.epoch_s
-    yield (
-        f"exits end {horizon} s after a stop, before its root leaves the ring ({RING * c.epoch_s} s)",
-        (horizon < RING * c.epoch_s),
-    )
-    yield (
-        "abandon >= claim + dispute (a report that comes in time pays before the exit without proof)",
-        (length.abandon_s >= length.claim_s + length.dispute_epochs * c.epoch_s),
-    )
+    yield from _money_rules(p)
+    yield from _length_rules(p)
+    c, a = p.calendar, p.allowances
     yield "genesis is aligned to whole slots", c.align_s % c.slot_s == 0
-    a = p.allowances
     yield (
         f"allowances late {a.late:g} <= freeze {a.freeze:g} < bodies {a.bodies:g} < cutoff {a.cutoff:g} s < epoch",
         (a.late <= a.freeze < a.bodies < a.cutoff < c.epoch_s),
@@ -295,28 +268,72 @@ def rules(p: Profile) -> Iterator[tuple[str, bool]]:
     yield "entries open by themselves on a local network only", p.network.local or not p.network.open
     names = [row.name for row in p.classes]
     yield (
-        f"{len(names)} classes: different names of at most 32 bytes, minimum stakes that fit 64 bits",
+        f"{len(names)} classes: different names of at most 32 bytes, minimum stakes that fit 60 bits",
         (
             len(set(names)) == len(names)
-            and all(len(row.name.encode()) <= 32 and row.min_stake_usd < 2**60 for row in p.classes)
+            and all(len(row.name.encode()) <= 32 and row.min_stake_usd <= MAX_MIN_STAKE for row in p.classes)
         ),
     )
-    for i, s in enumerate(p.sheets):
-        steps = [t.uptime_bps for t in s.table]
-        span = f"notice {s.notice_s} >= epoch {c.epoch_s}, min_seconds {s.min_seconds} <= prepay {s.prepay_s} s"
-        yield (
-            f"sheet {i}: {span}, table falls",
-            (
-                s.notice_s >= c.epoch_s
-                and s.min_seconds <= s.prepay_s
-                and s.prepay_s > 0
-                and steps == sorted(set(steps), reverse=True)
-            ),
-        )
-    yield f"a seat's bond {p.committee.bond_tokens} wei is above zero", 0 < p.committee.bond_tokens <= 2**120
+    for i, sheet in enumerate(p.sheets):
+        yield _sheet_rule(i, sheet, c.epoch_s)
+    yield f"a seat's bond {p.committee.bond_tokens} wei is above zero", 0 < p.committee.bond_tokens <= MAX_BOND
     seats = [seat.address.lower() for seat in p.committee.attesters]
-    f, q = committee_size(len(seats))
-    yield f"{len(seats)} seats, f {f}, quorum {q} (computed), all different", len(set(seats)) == len(seats)
+    n = len(seats)
+    yield f"{committee_text(n)}: all different", len(set(seats)) == n
+
+
+def committee_text(n: int) -> str:
+    """A committee of n seats in words, with what follows from its size."""
+    return f"{n} seats, f {faults(n)}, quorum {quorum(n)}" if n else "no seats yet"
+
+
+def _money_rules(p: Profile) -> Iterator[tuple[str, bool]]:
+    e = p.engine
+    cut = e.bounty_bps + e.fee_bps
+    yield f"peg {e.peg_bps} <= CAP {e.cap_bps} <= {BPS} bps", e.peg_bps <= e.cap_bps <= BPS
+    yield f"bounty {e.bounty_bps} <= {MAX_BOUNTY} bps", e.bounty_bps <= MAX_BOUNTY
+    yield f"bounty + fee {cut} <= {MAX_CUT} bps", cut <= MAX_CUT
+    yield f"attesters {e.attesters_bps} <= {MAX_ATTESTERS} bps of the fee", e.attesters_bps <= MAX_ATTESTERS
+    yield f"builders {e.builders_bps} <= {MAX_BUILDERS} bps of the fee", e.builders_bps <= MAX_BUILDERS
+    yield f"spread {e.spread_bps} <= {MAX_SPREAD} bps", e.spread_bps <= MAX_SPREAD
+    yield f"price bound {p.price.bound_bps} in 1 .. {MAX_BOUND} bps", 0 < p.price.bound_bps <= MAX_BOUND
+    yield "price and stake price fit 64 bits", 0 < p.price.first_usd <= M64 and 0 < p.stake_price <= M64
+    yield "supply in 1 .. 1e10 tokens", 0 < p.token.supply_tokens <= MAX_SUPPLY
+
+
+def _length_rules(p: Profile) -> Iterator[tuple[str, bool]]:
+    c, length = p.calendar, p.lengths
+    dispute_s, ring_s = length.dispute_epochs * c.epoch_s, RING * c.epoch_s
+    # A week of the default calendar is seven periods; a local network scales with it.
+    floor = max(dispute_s, length.answer_window_s, length.claim_s) + 7 * c.period_s
+    yield (
+        f"unbonding {length.unbonding_s} >= max(dispute, answer, claim) + 7 periods = {floor} s",
+        (length.unbonding_s >= floor),
+    )
+    yield (
+        f"cooldown {length.cooldown_s} >= answer window {length.answer_window_s} s",
+        (length.cooldown_s >= length.answer_window_s),
+    )
+    horizon = 2 * length.abandon_s + length.claim_s + dispute_s
+    yield f"exits end {horizon} s after a stop, before its root leaves the ring ({ring_s} s)", horizon < ring_s
+    yield (
+        "abandon >= claim + dispute (a report that comes in time pays before the exit without proof)",
+        (length.abandon_s >= length.claim_s + dispute_s),
+    )
+
+
+def _sheet_rule(i: int, sheet: Sheet, epoch_s: int) -> tuple[str, bool]:
+    steps = [step.uptime_bps for step in sheet.table]
+    span = f"min_seconds {sheet.min_seconds} <= prepay {sheet.prepay_s} s"
+    return (
+        f"sheet {i}: notice {sheet.notice_s} >= epoch {epoch_s}, {span}, table falls",
+        (
+            sheet.notice_s >= epoch_s
+            and sheet.min_seconds <= sheet.prepay_s
+            and sheet.prepay_s > 0
+            and steps == sorted(set(steps), reverse=True)
+        ),
+    )
 
 
 def broken_rules(p: Profile) -> list[str]:

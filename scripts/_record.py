@@ -149,5 +149,5 @@ def read_record(path: str) -> Deployment:
         return load_record(path if "/" in path or path.endswith(".json") else f"./{path}")
     except HearthError as error:
         raise DeployError(
-            "H7114", error.message, " · ".join(error.why), "give the path of a deployment record", 2
+            "H7114", error.message, " · ".join(error.why), "give the path of a deployment record"
         ) from None

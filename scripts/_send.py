@@ -59,7 +59,6 @@ def fees_now(chain: Chain, ceiling: int | None = None) -> Fees:
                 "H7104",
                 f"gas costs {(base + tip) / 1e9:.3f} gwei, more than --max-fee {ceiling / 1e9:.3f}",
                 next_="wait, or raise --max-fee; a deployment that has begun goes on with --resume",
-                exit_code=6,
             )
         cap = ceiling
     return Fees(cap, min(tip, cap))
@@ -146,7 +145,7 @@ class Sender:
                 self._broadcast(self._attempt(step))  # the old attempt has become too cheap
                 return
             raise DeployError(
-                "H7116", f"the node refused step {step.key}: {error.message}", next_="correct it, then --resume"
+                "H7117", f"the node refused step {step.key}: {error.message}", next_="correct it, then --resume"
             ) from None
 
     def _attempt(self, step: Step) -> Send:
@@ -184,10 +183,9 @@ class Sender:
                 raise _lost(step)
             if time.monotonic() - begun > self._limit:
                 raise DeployError(
-                    "H7116",
+                    "H7118",
                     f"step {step.key} is not mined after {self._limit:.0f} s",
                     "it is in the journal and may still be mined",
                     "the same command with --resume goes on",
-                    8,
                 )
             time.sleep(self._poll)

@@ -8,7 +8,7 @@ from typing import Any
 from eth_utils import to_checksum_address
 
 from scripts._plan import Call
-from scripts._profile import HardwareClass, Profile, committee_size
+from scripts._profile import HardwareClass, Profile, committee_text
 
 FIRST_EPOCH = 1  # a genesis committee signs from the first epoch that can be reported
 
@@ -39,7 +39,6 @@ def wiring(profile: Profile, open_entries: bool) -> list[Call]:
 
 def committee_call(seats: Sequence[tuple[str, str]]) -> Call:
     """The first committee, (address, URL) a seat, in force from the first epoch."""
-    f, q = committee_size(len(seats))
-    note = f"{len(seats)} seats, f {f}, quorum {q}, from epoch {FIRST_EPOCH}"
+    note = f"{committee_text(len(seats))}, from epoch {FIRST_EPOCH}"
     args = (FIRST_EPOCH, [who for who, _ in seats], [url for _, url in seats])
     return Call("committee", "AttestationHub", "set_committee", args, note)

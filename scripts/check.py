@@ -23,7 +23,9 @@ from scripts._record import read_record
 def cli(record_file: Path, network: str | None, all_: bool, as_json: bool) -> None:
     """Compares code, immutables both ways, roles and parameters of a deployed suite with its record."""
     if network is None:
-        raise DeployError("H7116", "--network is missing", "no script has a default network", exit_code=2)
+        raise DeployError(
+            "H1003", "--network is missing", "no script has a default network", "--network eco:net:provider or URL"
+        )
     record = read_record(str(record_file))
     artifacts = artifacts_of_suite()
     with _ape.connected(network) as connection:
@@ -41,4 +43,4 @@ def cli(record_file: Path, network: str | None, all_: bool, as_json: bool) -> No
         click.echo(f"check  {record.network} ({record.chain_id}): {len(findings)} compared, {len(different)} differ")
     if different:
         names = ", ".join(dict.fromkeys(f"{f.contract} {f.what}" for f in different[:4]))
-        raise DeployError("H7115", "the chain differs from the record", names, "do not use this network", 9)
+        raise DeployError("H7115", "the chain differs from the record", names, "do not use this network")

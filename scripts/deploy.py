@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from keepers.localnet.anvil import CHAIN_ID
 from scripts import _ape
 from scripts import _deployment as d
 from scripts._errors import DeployError
@@ -48,22 +49,23 @@ def cli(
 ) -> None:
     """Deploys ComputeToken … BurnMintEngine from a profile, wires them and writes the deployment record."""
     if profile_name is None:
-        raise DeployError("H7101", "--profile is missing", "", "ape run deploy --profile local --network URL", 2)
+        raise DeployError("H7101", "--profile is missing", "", "ape run deploy --profile local --network URL")
     if network is None and not dry_run:
-        raise DeployError("H7116", "--network is missing", "no script has a default network", "or try --dry-run", 2)
+        raise DeployError("H1003", "--network is missing", "no script has a default network", "or try --dry-run")
     profile = load_profile(profile_name)
     d.check_profile(profile)
     artifacts = d.artifacts_of_suite()
     opens = open_ or profile.network.open
     if network is None:
-        chain_id = profile.network.chain_ids[0] if profile.network.chain_ids else d.LOCAL_CHAIN_ID
+        chain_id = profile.network.chain_ids[0] if profile.network.chain_ids else CHAIN_ID
         site = d.empty_site(chain_id)
         plan = d.rehearse(d.make_plan(profile, artifacts, site, d.NOBODY, opens), site, None)
         d.show_plan(plan, profile, None, site, artifacts)
         d.save_plan(plan, plan_file)
         return
-    ceiling = int(max_fee * 1e9) if max_fee is not None else None
+    ceiling = d.ceiling(max_fee)
     title = name or (profile.name if "://" in network else "-".join(network.split(":")[:2]))
+    d.check_name(title)
     record = record_file or d.default_record(profile, network)
     with _ape.connected(network) as connection:
         d.check_chain(profile, int(connection.call("eth_chainId"), 16))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from pathlib import Path
-from typing import Any
 
 import click
+from pydantic import ValidationError
 
+from keepers.protocol.units import MAX_SUPPLY, WAD
 from scripts import _ape
 from scripts import _deployment as d
 from scripts._errors import DeployError
@@ -23,17 +24,38 @@ def pairs(values: tuple[str, ...], option: str) -> list[tuple[str, str]]:
     for value in values:
         left, equals, right = value.partition("=")
         if not equals or not left or not right:
-            raise DeployError("H7114", f"--{option} {value!r} is not of the form A=B", exit_code=2)
+            raise DeployError("H7114", f"--{option} {value!r} is not of the form A=B")
         rows.append((left, right))
     return rows
 
 
 def wei(text: str) -> int:
-    """Whole or decimal tokens as wei."""
+    """Whole or decimal tokens as wei. Raises H7114."""
     try:
-        return int(Decimal(text).scaleb(18))
-    except (InvalidOperation, ValueError):
-        raise DeployError("H7114", f"{text!r} is not an amount of tokens", exit_code=2) from None
+        amount = Decimal(text)
+        if not 0 < amount <= MAX_SUPPLY // WAD or amount.scaleb(18) % 1:
+            raise ValueError(text)
+        return int(amount.scaleb(18))
+    except (DecimalException, ValueError):
+        form = "a number above 0 with at most 18 decimals, like 1000 or 0.5"
+        raise DeployError("H7114", f"{text!r} is not an amount of tokens", next_=form) from None
+
+
+def gpu_class(name: str, usd: str) -> HardwareClass:
+    """A liveness-only class. Raises H7114 with what is wrong."""
+    try:
+        return HardwareClass(
+            name=name,
+            kind=0,
+            tier=0,
+            vram_gib=0,
+            flags=0,
+            compute_units=1,
+            min_stake_usd=usd,  # type: ignore[arg-type]
+        )
+    except ValidationError as error:
+        why = " · ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise DeployError("H7114", f"--class {name!r}={usd!r} is not a class", why) from None
 
 
 def address(text: str) -> str:
@@ -41,7 +63,7 @@ def address(text: str) -> str:
     from eth_utils import is_hex_address, to_checksum_address
 
     if not is_hex_address(text):
-        raise DeployError("H7114", f"{text!r} is not an address", exit_code=2)
+        raise DeployError("H7114", f"{text!r} is not an address")
     return str(to_checksum_address(text))
 
 
@@ -62,30 +84,22 @@ def cli(
 ) -> None:
     """Seats a committee from epoch 1, adds liveness-only classes and hands out the deployer's test tokens."""
     if network is None:
-        raise DeployError("H7116", "--network is missing", "no script has a default network", exit_code=2)
+        raise DeployError("H1003", "--network is missing", "no script has a default network", "--network URL")
     record = read_record(str(record_file))
     if not record.local:
-        raise DeployError("H7103", f"{record.network} is not a local network", "seed_local hands out play money", "", 6)
+        raise DeployError("H7103", f"{record.network} is not a local network", "seed_local hands out play money")
     seats = [(address(who), url) for who, url in pairs(attesters, "attester")]
     calls: list[Call] = []
     if seats:
         calls.append(committee_call(seats))
     for name, usd in pairs(classes, "class"):
-        row: Any = HardwareClass(
-            name=name,
-            kind=0,
-            tier=0,
-            vram_gib=0,
-            flags=0,
-            compute_units=1,
-            min_stake_usd=usd,  # type: ignore[arg-type]
-        )
-        calls.append(Call(f"class:{name}", "NodeRegistry", "add_class", (class_row(row),), f"class {name}"))
+        row = class_row(gpu_class(name, usd))
+        calls.append(Call(f"class:{name}", "NodeRegistry", "add_class", (row,), f"class {name}"))
     for who, amount in pairs(grants, "tokens"):
         key = f"tokens:{who[:10]}"
         calls.append(Call(key, "ComputeToken", "transfer", (address(who), wei(amount)), f"{amount} tokens"))
     if not calls:
-        raise DeployError("H7114", "nothing to do", "", "--attester, --class or --tokens", 2)
+        raise DeployError("H7114", "nothing to do", "", "--attester, --class or --tokens")
     artifacts = d.artifacts_of_suite()
     with _ape.connected(network) as connection:
         account = _ape.load_account(alias, local=True)

@@ -27,6 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 OPTIMIZE = "gas"
 SCHEMA = 1
+CODE_LIMIT = 24_576  # bytes of a contract on chain, EIP-170
 # Folders of contracts/ that hold no deployable.
 LIBRARIES = ("modules", "interfaces", "mocks")
 

@@ -10,7 +10,7 @@ import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -30,10 +30,12 @@ OTHERS = {
     "HEARTH_DATA": "folder with the traces that some tests and the replay's examples read",
     "HEARTH_DEPLOY_PASSWORD_FILE": "`ape run deploy`: file with the password of the deploying account",
     "HEARTH_MODEL_SEQUENCES": "tests: number of random sequences of the model beside the bytecode",
+    "HEARTH_REFUTE_SEQUENCES": "tests: the same, with reports that fall",
+    "HEARTH_SEAT_SEQUENCES": "tests: the same, with bonded seats",
     "HEARTH_BENCH_PEERS": "`make bench`: folder of the peers' harness",
     "HEARTH_CRASH_AT": "tests: the crash point, and which pass of it, at which the process kills itself",
     "HEARTH_CRASH_TRACE": "tests: file to which the names of crash points are written",
-    "HEARTH_CRASH_TRIALS": "tests: number of random kills, instead of as many as the time allows",
+    "HEARTH_CRASH_TRIALS": "tests: number of random kills (of the outbox, and of whole keepers), instead of a few",
 }
 
 HEAD = """# Settings
@@ -50,6 +52,8 @@ it; the file must be yours and closed to others (0600). Unknown names are refuse
 
 def kind_of(annotation: Any) -> str:
     """A type in words."""
+    if get_origin(annotation) is Annotated:
+        return kind_of(get_args(annotation)[0])
     origin, inner = get_origin(annotation), [a for a in get_args(annotation) if a is not type(None)]
     if origin in (Union, types.UnionType):
         return " or ".join(kind_of(a) for a in inner)

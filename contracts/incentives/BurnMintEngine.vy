@@ -30,6 +30,7 @@ from ..modules import credits as balances
 from ..modules import epochs
 from ..modules import grants
 from ..modules import price_word
+from ..modules import timeline
 
 implements: IBurnMintEngine
 
@@ -37,6 +38,7 @@ initializes: epochs
 initializes: grants
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
+initializes: timeline
 
 # They write the owner's two words and call nobody, so they need no lock.
 exports: ownable_2step.owner
@@ -80,11 +82,13 @@ MAX_ATTESTERS: constant(uint256) = 3_000
 MAX_BUILDERS: constant(uint256) = 2_000
 # epochs: a running lease may be paid into until the price is a day old, or pay-as-you-go would die of every pause
 PAY_AGE: constant(uint256) = 24
-# hubs that ever were; bounds the search for that of an old period
-MAX_HUBS: constant(uint256) = 32
-# pegs that ever were; bounds the search for that of an old period
-MAX_PEGS: constant(uint256) = 128
+# Lanes of the config word, modules/timeline.vy: the settings that a tally has of its own period.
+PEG: constant(uint256) = 192
+FEE: constant(uint256) = 128
+HUB: constant(uint256) = 64
 M16: constant(uint256) = 2**16 - 1
+# shares of the fee
+SHARES: constant(uint256) = 2**32 - 1
 M32: constant(uint256) = 2**32 - 1
 M96: constant(uint256) = 2**96 - 1
 M128: constant(uint256) = 2**128 - 1
@@ -95,8 +99,7 @@ M128: constant(uint256) = 2**128 - 1
 
 # hub 160 @96 | outstanding backing of ESCROW 96 @0: one word, for each entry and exit reads both. MAX_SUPPLY < 2**96.
 core: uint256
-# pegs before the present one 16 @232 | first period of the peg 32 @200 | peg 16 @184 | hubs before the present one 8 @176 | first period of the present hub 32 @144 | first period of the fee before 32 @112
-# | first period of the fee 32 @80 | fee before 16 @64 | builders 16 @32 | attesters 16 @16 | fee 16 @0
+# peg 64 @192 | fee 64 @128 | hub 64 @64 (its address is in core) | builders 16 @16 | attesters 16 @0
 config: uint256
 # tokens owed: attesters 128 @128 | builders 128 @0
 owed: uint256
@@ -104,10 +107,6 @@ owed: uint256
 builders: public(address)
 # ledger -> outstanding backing, but for ESCROW
 others: HashMap[address, uint256]
-# hubs before the present one: first period 32 @160 | address 160 @0
-old_hubs: HashMap[uint256, uint256]
-# pegs before the present one: first period 32 @16 | peg 16 @0
-old_pegs: HashMap[uint256, uint256]
 
 
 @deploy
@@ -155,9 +154,10 @@ def __init__(
     MAX_FEE = MAX_CUT - bounty
     self.core = convert(hub, uint256) << 96
     self._check_fee(fee, attesters, builders_share)
-    # no change is pending and none went before: both fees are this one, from period 0 on
-    self.config = fee << 64 | builders_share << 32 | attesters << 16 | fee
-    self._set_peg(peg, 0)
+    self._check_peg(peg)
+    # from period 0 on
+    self.config = peg << PEG | fee << FEE | builders_share << 16 | attesters
+    log IBurnMintEngine.PegSet(old=0, new=peg, period=0)
     self._set_builders(builders)
 
 
@@ -169,31 +169,47 @@ def __init__(
 def set_fee(fee: uint256, attesters: uint256, builders: uint256):
     """
     @notice Sets the fee of the periods to come, the present one paying the old: a tally pays the fee that was in force when
-            its period ended. The shares of the fee hold at once. One change a period.
+            its period ended, whenever it is redeemed. One change of it a period, and 128 ever. The shares of the fee hold at
+            once; given with the fee as it stands they change alone, which counts as no change of it.
     @param fee bps of a tally. @param attesters bps of the fee. @param builders bps of the fee.
     """
     ownable._check_owner()
     self._check_fee(fee, attesters, builders)
     word: uint256 = self.config
-    period: uint256 = epochs._period(block.timestamp)
-    since: uint256 = (word >> 80) & M32
-    assert since <= period, "engine: a fee change is pending"
-    old: uint256 = word & M16
-    next: uint256 = period + 1
-    # keep pegs and hubs (from bit 144 up), move the fee in force to the place before
-    self.config = (word >> 144) << 144 | since << 112 | next << 80 | old << 64 | builders << 32 | attesters << 16 | fee
-    log IBurnMintEngine.FeeSet(old=old, new=fee, attesters=attesters, builders=builders, period=next)
+    old: uint256 = timeline._newest(word, FEE)
+    period: uint256 = timeline._first(word, FEE)
+    shares: uint256 = builders << 16 | attesters
+    if fee != old:
+        next: uint256 = epochs._period(block.timestamp) + 1
+        assert period < next, "engine: a fee change is pending"
+        assert not timeline._is_full(word, FEE), "engine: too many fees"
+        period = next
+        word = timeline._change(word, FEE, old, fee, period)
+    else:
+        # so that no change of the 128 is spent on nothing
+        assert shares != word & SHARES, "engine: fee unchanged"
+    self.config = word & ~SHARES | shares
+    log IBurnMintEngine.FeeSet(old=old, new=fee, attesters=attesters, builders=builders, period=period)
 
 
 @external
 def set_peg(peg: uint256):
     """
     @notice Sets the part of a tally's worth that a redemption mints, of the periods to come: a tally gets the peg that was in
-            force when its period ended. One change a period.
+            force when its period ended, whenever it is redeemed. One change a period, and 128 ever; to the peg as it stands
+            is none and refused.
     @param peg bps, at most CAP.
     """
     ownable._check_owner()
-    self._set_peg(peg, epochs._period(block.timestamp) + 1)
+    self._check_peg(peg)
+    word: uint256 = self.config
+    old: uint256 = timeline._newest(word, PEG)
+    period: uint256 = epochs._period(block.timestamp) + 1
+    assert timeline._first(word, PEG) < period, "engine: a peg change is pending"
+    assert peg != old, "engine: peg unchanged"
+    assert not timeline._is_full(word, PEG), "engine: too many pegs"
+    self.config = timeline._change(word, PEG, old, peg, period)
+    log IBurnMintEngine.PegSet(old=old, new=peg, period=period)
 
 
 @external
@@ -209,6 +225,7 @@ def set_builders(builders: address):
 def set_hub(hub: address):
     """
     @notice Sets the hub that gives the price of the present period on; periods that ended before are asked of the old one.
+            128 changes ever.
     """
     ownable._check_owner()
     assert hub != empty(address), "engine: hub is zero"
@@ -216,10 +233,8 @@ def set_hub(hub: address):
     core: uint256 = self.core
     old: uint256 = core >> 96
     word: uint256 = self.config
-    count: uint256 = (word >> 176) & 255
-    assert count < MAX_HUBS, "engine: too many hubs"
-    self.old_hubs[count] = ((word >> 144) & M32) << 160 | old
-    self.config = (word & ~(M32 << 144)) + (1 << 176) | period << 144
+    assert not timeline._is_full(word, HUB), "engine: too many hubs"
+    self.config = timeline._change(word, HUB, old, 0, period)
     self.core = convert(hub, uint256) << 96 | core & M96
     log IBurnMintEngine.HubSet(old=convert(old, address), new=hub, period=period)
 
@@ -400,7 +415,7 @@ def outstanding(ledger: address) -> uint256:
 @reentrant
 def pots() -> (uint256, uint256):
     """
-    @notice Token wei owed to the attesters and to the builders.
+    @notice Token wei owed to the attesters and to the builders. The first are only counted: no function pays them yet.
     """
     word: uint256 = self.owed
     return word >> 128, word & M128
@@ -444,7 +459,7 @@ def fee_of(period: uint256) -> uint256:
     """
     @notice Fee of a provider's tally of that period, bps.
     """
-    return self._fee_of(period, self.config)
+    return timeline._of(self.config, FEE, period)
 
 
 @view
@@ -454,7 +469,7 @@ def peg() -> uint256:
     """
     @notice Part of a tally's worth that a redemption mints, bps: the newest, see `peg_of`.
     """
-    return (self.config >> 184) & M16
+    return timeline._newest(self.config, PEG)
 
 
 @view
@@ -464,7 +479,7 @@ def peg_of(period: uint256) -> uint256:
     """
     @notice Part of the worth of a tally of that period that a redemption mints, bps.
     """
-    return self._peg_of(period, self.config)
+    return timeline._of(self.config, PEG, period)
 
 
 @view
@@ -475,7 +490,7 @@ def shares() -> (uint256, uint256):
     @notice Shares of the fee that the attesters and the builders get, bps.
     """
     word: uint256 = self.config
-    return (word >> 16) & M16, (word >> 32) & M16
+    return word & M16, (word >> 16) & M16
 
 
 @view
@@ -501,18 +516,9 @@ def _check_fee(fee: uint256, attesters: uint256, builders: uint256):
 
 
 @internal
-def _set_peg(peg: uint256, period: uint256):
-    """@param period First period of the peg, below 2**32."""
+@view
+def _check_peg(peg: uint256):
     assert peg <= CAP, "engine: peg over the cap"
-    word: uint256 = self.config
-    old: uint256 = (word >> 184) & M16
-    since: uint256 = (word >> 200) & M32
-    count: uint256 = word >> 232
-    assert since < period or count == 0, "engine: a peg change is pending"
-    assert count < MAX_PEGS, "engine: too many pegs"
-    self.old_pegs[count] = since << 16 | old
-    self.config = word & (2**184 - 1) | (count + 1) << 232 | period << 200 | peg << 184
-    log IBurnMintEngine.PegSet(old=old, new=peg, period=period)
 
 
 @internal
@@ -533,47 +539,9 @@ def _hub() -> IAttestationHub:
 @view
 def _hub_of(period: uint256, core: uint256, config: uint256) -> IAttestationHub:
     """@notice The present hub from its first period on, before that the one which was."""
-    if period >= (config >> 144) & M32:
+    if period >= timeline._first(config, HUB):
         return IAttestationHub(convert(core >> 96, address))
-    i: uint256 = (config >> 176) & 255
-    word: uint256 = 0
-    for unused: uint256 in range(MAX_HUBS):
-        i = i - 1
-        word = self.old_hubs[i]
-        # the first hub's first period is 0, so one is found
-        if period >= word >> 160:
-            break
-    return IAttestationHub(convert(word & (2**160 - 1), address))
-
-
-@internal
-@pure
-def _fee_of(period: uint256, config: uint256) -> uint256:
-    """@notice The fee in force when the period ended; of the last two, the lower where it is older than both."""
-    fee: uint256 = config & M16
-    if period >= (config >> 80) & M32:
-        return fee
-    before: uint256 = (config >> 64) & M16
-    if period >= (config >> 112) & M32:
-        return before
-    return min(fee, before)
-
-
-@internal
-@view
-def _peg_of(period: uint256, config: uint256) -> uint256:
-    """@notice The peg in force when the period ended."""
-    if period >= (config >> 200) & M32:
-        return (config >> 184) & M16
-    i: uint256 = config >> 232
-    word: uint256 = 0
-    for unused: uint256 in range(MAX_PEGS):
-        i = i - 1
-        word = self.old_pegs[i]
-        # the first peg's first period is 0, so one is found
-        if period >= word >> 16:
-            break
-    return word & M16
+    return IAttestationHub(convert(timeline._before(config, HUB, period), address))
 
 
 ####################################################################
@@ -679,7 +647,7 @@ def _redeem(ledger: ILeaseEscrow, key: uint256, periods: DynArray[uint256, 32]) 
         if credits == 0:
             continue
         price: uint256 = staticcall self._hub_of(period, core, config).period_price(period)
-        peg: uint256 = self._peg_of(period, config)
+        peg: uint256 = timeline._of(config, PEG, period)
         retired += backing
         fee: uint256 = 0
         kept: uint256 = backing
@@ -687,12 +655,12 @@ def _redeem(ledger: ILeaseEscrow, key: uint256, periods: DynArray[uint256, 32]) 
         builders: uint256 = 0
         # a bounty pays no fee
         if key >> 24 == 0:
-            fee = balances._fee(credits, self._fee_of(period, config))
-            share: uint256 = balances._share(fee, (config >> 16) & M16)
+            fee = balances._fee(credits, timeline._of(config, FEE, period))
+            share: uint256 = balances._share(fee, config & M16)
             part: uint256 = unsafe_div(unsafe_mul(backing, share), credits)
             attesters = balances._worth(share, part, price, peg, CAP)
             kept = unsafe_sub(kept, part)
-            share = balances._share(fee, (config >> 32) & M16)
+            share = balances._share(fee, (config >> 16) & M16)
             part = unsafe_div(unsafe_mul(backing, share), credits)
             builders = balances._worth(share, part, price, peg, CAP)
             kept = unsafe_sub(kept, part)

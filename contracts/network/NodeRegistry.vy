@@ -278,13 +278,16 @@ def register_provider(operator: address, payout: address, metadata: String[256])
 @external
 def set_operator(provider: uint256, operator: address):
     """
-    @notice Replaces the operator key. Asks that the old one signed are void: no generation bump is needed.
+    @notice Replaces the operator key. Every ask signed before is void, for ever: a key that is operator again later, or stays
+            it, starts anew.
     """
     self._check_provider(provider)
     assert operator != empty(address), "registry: new operator is zero"
     word: uint256 = self.prov[provider]
-    self.prov[provider] = convert(operator, uint256) << 96 | word & (2**96 - 1)
+    generation: uint256 = self._next_generation(word)
+    self.prov[provider] = convert(operator, uint256) << 96 | generation << 64 | word & M64
     log INodeRegistry.ProviderOperatorSet(provider=provider, old=convert(word >> 96, address), new=operator)
+    log INodeRegistry.GenerationBumped(provider=provider, generation=generation)
 
 
 @external

@@ -17,13 +17,13 @@ from threading import RLock
 
 from keepers.chain.ports import BlockRef, Event, Reader
 from keepers.protocol.counters import GENESIS_HEADER, Header, RecordRefused
+from keepers.protocol.epochs import RING
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.protocol.records import Record, parse_part
 from keepers.protocol.uptime_tree import Snapshot, UptimeTree
 
 log = logging.getLogger("hearth.chain")
-RING = 2_048  # epochs that the hub can still prove (protocol.md §11)
 CHECKPOINT = 32  # epochs between two full states
 TREES = 8  # rolled-forward trees that are kept
 MARKS = 64  # blocks at which a refresh ended, to find back after a reorg
@@ -117,10 +117,9 @@ class Attestations:
         found = self._epochs.get(epoch)
         if found is None:
             raise HearthError(
-                "H6302",
+                "H6304" if epoch > self.last else "H6302",
                 f"epoch {epoch} cannot be read",
                 why=(f"epochs {max(1, self.last - RING + 1)} to {self.last} are known",),
-                retryable=epoch > self.last,
             )
         return found
 

@@ -94,7 +94,7 @@ class ContractAbi:
         self.events[name] = self.by_topic[topic] = EventType(name, topic, fields)
 
     def encode(self, function: str, args: Sequence[Any]) -> bytes:
-        """Calldata of a call. Raises H9001 for an unknown function or arguments that do not fit (our own mistake)."""
+        """Calldata of a call. Raises H1005 for a value of another type, H9001 for a call that is not there."""
         found = self.functions.get(function)
         if found is None:
             raise HearthError("H9001", f"{self.name} has no function {function}")
@@ -103,7 +103,10 @@ class ContractAbi:
         try:
             return found.selector + abi_encode(found.inputs, tuple(args))
         except (EncodingError, TypeError, ValueError) as error:
-            raise HearthError("H9001", f"{self.name}.{function}: argument does not fit its type: {error}") from error
+            types = f"{function}({', '.join(found.inputs)})"
+            raise HearthError(
+                "H1005", f"{self.name}.{function}: argument does not fit its type: {error}", why=types
+            ) from error
 
     def decode(self, function: str, data: bytes) -> Any:
         """Result of a view: one value, a tuple of several, or None. Raises H2003 where the answer is malformed."""

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-from keepers.chain.ports import BlockRef, Call, Event, Reader
+from keepers.chain.ports import BlockRef, Call, Reader
 
 Struct = tuple[Any, ...]
+# Events of LeaseEscrow after which a lease's terms or money read otherwise.
+LEASE_EVENTS = ("Opened", "ToppedUp", "Anchored", "Settled", "NoticeGiven", "Stopped", "Finished")
 
 
 class Contract:
@@ -33,14 +35,6 @@ class Contract:
     def view(self, function: str, *args: Any) -> Call:
         """A view as a `Call`, for `Reader.read_many`."""
         return Call(self.NAME, function, args)
-
-    def constant(self, name: str, *, at: BlockRef) -> Any:
-        """An immutable or a view that only deploy tools and checks ask for, by its name: "DISPUTE", "owner", …"""
-        return self._read(name, at=at)
-
-    def events(self, first: int, last: int, *names: str) -> list[Event]:
-        """Events of this contract in blocks first..last inclusive; only those named, where names are given."""
-        return self._reader.events(first, last, self.NAME, names)
 
 
 class ComputeToken(Contract):

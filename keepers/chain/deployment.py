@@ -5,19 +5,21 @@ A record is found by name among those shipped in `keepers/deployments`, by path,
 
 from __future__ import annotations
 
-import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from keepers.chain.bounded_json import loads
 from keepers.chain.codec import CONTRACTS, Codec
 from keepers.chain.heads import Finality
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.errors import HearthError
 
 SCHEMA = "hearth.deployment/1"
+NETWORK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # it names files and folders
 RECORD_LIMIT = 1 << 20  # bytes; a record is a few kB, anything larger is a mistake or an attack
 
 
@@ -25,18 +27,28 @@ def _hex(length: int) -> Any:
     def check(text: str) -> str:
         if len(text) != 2 + 2 * length or not text.startswith("0x"):
             raise ValueError(f"must be 0x and {2 * length} hex digits")
-        bytes.fromhex(text[2:])
+        try:
+            bytes.fromhex(text[2:])
+        except ValueError:
+            raise ValueError(f"must be 0x and {2 * length} hex digits") from None
         return text.lower()
 
     return AfterValidator(check)
 
 
+def _network_name(text: str) -> str:
+    if not NETWORK_NAME.fullmatch(text):
+        raise ValueError("must be 1 to 64 letters, digits, - _ . and begin with a letter or digit")
+    return text
+
+
 Address = Annotated[str, _hex(20)]
 Hash = Annotated[str, _hex(32)]
+Block = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FinalityRecord(_Part):
@@ -49,7 +61,7 @@ class FinalityRecord(_Part):
 class CalendarRecord(_Part):
     """Seconds of GENESIS and SLOT, and epochs a period."""
 
-    genesis: int = Field(ge=0)
+    genesis: int = Field(ge=0, lt=2**40)
     slot: int = Field(gt=0)
     epochs_per_period: int = Field(gt=0)
 
@@ -60,7 +72,7 @@ class ContractRecord(_Part):
     address: Address
     args: list[Any] = Field(default_factory=list)
     tx: Hash | None = None
-    block: int = 0
+    block: Block = 0
     init_code_hash: Hash | None = None
     runtime_hash: Hash | None = None
 
@@ -100,11 +112,11 @@ class Deployment(_Part):
 
     schema_: Literal["hearth.deployment/1"] = Field(default="hearth.deployment/1", alias="schema")
     suite_version: str
-    network: str
-    chain_id: int = Field(gt=0)
+    network: Annotated[str, AfterValidator(_network_name)]
+    chain_id: int = Field(gt=0, lt=2**63)
     local: bool = False
     genesis_block_hash: Hash
-    first_block: int = Field(ge=0)
+    first_block: Block
     finality: FinalityRecord
     calendar: CalendarRecord
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -125,6 +137,11 @@ class Deployment(_Part):
             raise ValueError("contracts: two of them have the same address")
         if self.finality.kind == "depth" and not self.local and self.finality.value == 0:
             raise ValueError("finality: depth 0 is for local networks only")
+        self.clock()
+        try:
+            self.policy()
+        except HearthError as error:
+            raise ValueError(error.message) from None
         return self
 
     def clock(self) -> Calendar:
@@ -152,7 +169,7 @@ class Deployment(_Part):
 def parse_record(text: str, origin: str = "record") -> Deployment:
     """A record from JSON text. Raises H1004 that names the wrong key and where the text came from."""
     try:
-        raw = json.loads(text)
+        raw = loads(text)
     except ValueError as error:
         raise HearthError("H1004", f"{origin} is no JSON: {error}", next=("hearth network list",)) from error
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
@@ -165,7 +182,10 @@ def parse_record(text: str, origin: str = "record") -> Deployment:
     try:
         return Deployment.model_validate(raw)
     except ValidationError as error:
-        why = tuple(f"{'.'.join(str(x) for x in e['loc']) or 'record'}: {e['msg']}" for e in error.errors()[:8])
+        why = tuple(
+            f"{'.'.join(str(x) for x in e['loc']) or 'record'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()[:8]
+        )
         raise HearthError("H1004", f"{origin} is not a deployment record", why=why) from error
 
 
@@ -181,12 +201,13 @@ def load_record(name: str | Path) -> Deployment:
     """A record by path (anything with a slash or `.json`) or by shipped name. Raises H1004."""
     text = str(name)
     if "/" in text or text.endswith(".json"):
-        path = Path(text).expanduser()
+        path = Path(text)
         try:
+            path = path.expanduser()
             if path.stat().st_size > RECORD_LIMIT:
                 raise HearthError("H1004", f"{path} is larger than {RECORD_LIMIT} bytes, so it is no record")
             return parse_record(path.read_text(encoding="utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:  # ValueError: no UTF-8, or what no path can hold
             raise HearthError(
                 "H1004", f"no deployment record can be read at {path}", why=(str(error),), next=("hearth network list",)
             ) from error

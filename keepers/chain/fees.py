@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-GWEI = 10**9
-
 
 @dataclass(frozen=True, slots=True)
 class Fees:
@@ -18,8 +16,3 @@ class Fees:
 def quote(base_fee: int, tip: int) -> Fees:
     """Fees that stay valid while the base fee at most doubles (six full blocks): max = 2·base + tip."""
     return Fees(2 * base_fee + tip, tip)
-
-
-def effective(base_fee: int, fees: Fees) -> int:
-    """What would be paid per gas at this base fee: min(max, base + tip)."""
-    return min(fees.max_fee, base_fee + fees.priority_fee)

@@ -24,9 +24,9 @@ class Finality:
 
     def __post_init__(self) -> None:
         if self.kind == "depth" and not (isinstance(self.value, int) and self.value >= 0):
-            raise HearthError("H1001", f"finality depth must be a number of blocks, not {self.value!r}")
+            raise HearthError("H1004", f"finality depth must be a number of blocks, not {self.value!r}")
         if self.kind == "tag" and self.value not in ("finalized", "safe", "latest"):
-            raise HearthError("H1001", f"finality tag must be finalized, safe or latest, not {self.value!r}")
+            raise HearthError("H1004", f"finality tag must be finalized, safe or latest, not {self.value!r}")
 
 
 class BlockSource(Protocol):

@@ -228,6 +228,4 @@ def _left_out(why: str) -> HearthError:
         "the endpoint's logs do not agree with the hub",
         why=(why,),
         next=("try another --rpc: this one prunes, lags or leaves logs out",),
-        retryable=True,
-        exit_code=7,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from typing import Any, Protocol
 import rlp  # type: ignore[import-untyped]
 from coincurve import PrivateKey, PublicKey
 
-from keepers.chain.private_files import check_private, read_secret
+from keepers.chain.bounded_json import loads
+from keepers.chain.private_files import read_secret
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 
@@ -86,7 +88,11 @@ class LocalSigner:
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) != 32 or not 0 < int.from_bytes(secret, "big") < ORDER:
-            raise HearthError("H1102", "the key is no valid secp256k1 secret", exit_code=4)
+            raise HearthError(
+                "H1102",
+                "the key is no valid secp256k1 secret",
+                next=("a secret is 32 bytes, 64 hex digits, above 0 and below the order of secp256k1",),
+            )
         self._key = PrivateKey(secret)
         self._address = address_of(self._key.public_key)
 
@@ -148,7 +154,7 @@ def write_private(path: Path, text: str) -> None:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise HearthError(
-            "H1005", f"{path} is already there and is never overwritten", next=("choose another name",), exit_code=4
+            "H1005", f"{path} is already there and is never overwritten", next=("choose another name",)
         ) from None
     with os.fdopen(handle, "w", encoding="utf-8") as out:
         out.write(text)
@@ -157,8 +163,11 @@ def write_private(path: Path, text: str) -> None:
 
 
 def keystore_address(path: Path) -> str:
-    """Account that a keystore names, without opening it. Raises H1101."""
-    return "0x" + str(read_keystore(path).get("address", "")).removeprefix("0x").lower()
+    """Account that a keystore names, without opening it. Raises H1101, H1103."""
+    named = str(read_keystore(path).get("address", "")).removeprefix("0x").lower()
+    if not re.fullmatch(r"[0-9a-f]{40}", named):
+        raise HearthError("H1101", f"{path} names no account", next=('add its "address": 40 hex digits',))
+    return "0x" + named
 
 
 def open_keystore(path: Path, password: str | None = None, password_file: Path | None = None) -> LocalSigner:
@@ -175,7 +184,6 @@ def open_keystore(path: Path, password: str | None = None, password_file: Path |
             f"no password for {path}",
             why=("secrets are given as a file: password_file in the role's section, or HEARTH_…__PASSWORD_FILE",),
             next=("hearth check",),
-            exit_code=4,
         )
     return LocalSigner(decrypt(content, password, str(path)))
 
@@ -189,29 +197,26 @@ def decrypt(content: Mapping[str, Any], password: str, where: str) -> bytes:
 
     try:
         secret = decode_keyfile_json(dict(content), password)
-    except ValueError:
-        raise HearthError(
-            "H1102", f"the password does not open {where}", next=("hearth key test",), exit_code=4
-        ) from None
-    except (KeyError, TypeError, NotImplementedError) as error:
-        raise HearthError("H1101", f"{where} is no keystore of version 3", exit_code=4) from error
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NotImplementedError, TypeError,
+            ValueError) as error:  # fmt: skip
+        if str(error) == "MAC mismatch":
+            raise HearthError("H1102", f"the password does not open {where}", next=("hearth key test",)) from None
+        why = f"its key derivation or cipher cannot be used ({type(error).__name__})"
+        raise HearthError("H1101", f"{where} is no keystore of version 3", why=why) from None
     address = LocalSigner(bytes(secret)).address
     named = str(content.get("address", "")).removeprefix("0x").lower()
     if named and "0x" + named != address:
-        raise HearthError("H1102", f"{where} names 0x{named} but holds the key of {address}", exit_code=4)
+        next_ = "use the file of the account that you mean"
+        raise HearthError("H1102", f"{where} names 0x{named} but holds the key of {address}", next=next_)
     return bytes(secret)
 
 
 def read_keystore(path: Path) -> Mapping[str, Any]:
     """The content of a keystore, still encrypted. Raises H1101, H1103."""
-    path = path.expanduser()
-    check_private(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError):
+        content = loads(read_secret(path))
+    except ValueError:
         content = None
     if not isinstance(content, dict) or "crypto" not in content or content.get("version") != 3:
-        raise HearthError(
-            "H1101", f"{path} is no keystore of version 3", next=("hearth key new", "hearth key import"), exit_code=4
-        )
+        raise HearthError("H1101", f"{path} is no keystore of version 3", next=("hearth key new", "hearth key import"))
     return content

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from keepers.chain.bounded_json import loads
 from keepers.protocol.counters import Header
 from keepers.protocol.errors import HearthError
 from keepers.protocol.leaf_words import check_leaf
@@ -77,7 +78,7 @@ class _Head:
 
 def _head(path: Path, line: bytes) -> _Head:
     try:
-        raw = json.loads(line)
+        raw = loads(line)
         if raw["schema"] != SCHEMA:
             raise ValueError(f"its schema is {str(raw['schema'])[:40]!r}, not {SCHEMA!r}")
         word = int(raw["header"], 16)
@@ -85,7 +86,7 @@ def _head(path: Path, line: bytes) -> _Head:
         if header.pack() != word or header.epoch != raw["epoch"] or len(root) != 32:
             raise ValueError("its header, epoch and root do not fit together")
         return _Head(int(raw["chain_id"]), str(raw["hub"]).lower(), header, root)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _bad(path, 1, f"the first line is no head of a leaves file ({error})") from None
 
 

@@ -1,14 +1,14 @@
 """Follows the suite's logs block by block, and takes them back when the chain does.
 
 Every stored block carries its hash. When the newest stored block is no longer the chain's, the follower goes back to
-the common ancestor, forgets what stood above it, tells its subscribers, and reads on. If the ancestor lies below a
+the common ancestor, forgets what stood above it, and reads on. If the ancestor lies below a
 block that was final, it stops for good (H2005): money was decided on something that did not happen.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,7 +27,7 @@ LogRow = tuple[int, int, bytes, str, bytes, bytes]  # block, index, tx hash, add
 
 
 class LogStore(Protocol):
-    """Where blocks and logs are kept: `store.logs.LogTables`, or `MemoryLogs`."""
+    """Where blocks and logs are kept: `store.logs.LogTables`."""
 
     def tip(self) -> BlockRow | None: ...
 
@@ -64,22 +64,11 @@ class LogRpc(Protocol):
     ) -> list[RawLog]: ...
 
 
-class Subscriber(Protocol):
-    """Told of every event once, in order, and of every one that is taken back."""
-
-    def on_events(self, events: Sequence[Event]) -> None: ...
-
-    def on_rollback(self, number: int) -> None:
-        """Everything above block `number` did not happen."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """What one pass did: newest block followed, events delivered, blocks undone (0 = no reorg)."""
+    """What one pass did: newest block followed, blocks undone (0 = no reorg)."""
 
     number: int
-    events: int
     undone: int = 0
 
 
@@ -90,15 +79,7 @@ class Follower:
         self._rpc, self._store, self._codec = rpc, store, codec
         self._first = first_block
         self._addresses = list(codec.addresses.values())
-        self._subscribers: list[Subscriber] = []
         self._page = PAGE
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Add a subscriber and give it everything stored so far."""
-        tip = self._store.tip()
-        if tip is not None:
-            subscriber.on_events(self.events(0, tip[0]))
-        self._subscribers.append(subscriber)
 
     def events(self, first: int, last: int, contract: str | None = None, names: Sequence[str] = ()) -> list[Event]:
         """Stored events of blocks first..last inclusive."""
@@ -115,23 +96,20 @@ class Follower:
         else:
             ancestor = self._ancestor(tip)
             if ancestor is None:
-                return Advance(tip[0], 0)  # the endpoint lags behind what we know
+                return Advance(tip[0])  # the endpoint lags behind what we know
             if ancestor[0] < tip[0]:
                 undone = tip[0] - ancestor[0]
                 self._undo(ancestor[0], undone)
                 tip = ancestor
-        delivered = 0
         if final.number > tip[0]:
-            tip, count = self._far(tip, min(final.number, head.number))
-            delivered += count
+            tip = self._far(tip, min(final.number, head.number))
         while tip[0] < head.number:
-            reached, count = self._near(tip, min(head.number, tip[0] + NEAR))
-            delivered += count
+            reached = self._near(tip, min(head.number, tip[0] + NEAR))
             if reached[0] == tip[0]:
                 break  # the chain moved while we read: the next pass sees it
             tip = reached
         self._store.set_final(min(final.number, tip[0]), min(final.number, tip[0]) - KEEP)
-        return Advance(tip[0], delivered, undone)
+        return Advance(tip[0], undone)
 
     # inside
 
@@ -139,7 +117,7 @@ class Follower:
         before = max(0, self._first - 1)
         block = self._rpc.block_by(before)
         if block is None:
-            raise HearthError("H2006", f"the endpoint has no block {before} yet", exit_code=7, retryable=True)
+            raise HearthError("H2006", f"the endpoint has no block {before} yet")
         row = _row(block)
         if before == self._first:  # a suite in block 0 exists only in tests; its logs count as well
             self._add([block], self._rpc.logs(self._addresses, first=0, last=0))
@@ -176,13 +154,10 @@ class Follower:
         if number < self._store.final():
             raise _below_final(number, self._store.final())
         log.warning("reorg", extra={"to": number, "depth": depth})
-        for subscriber in self._subscribers:
-            subscriber.on_rollback(number)
         self._store.rollback(number)
 
-    def _far(self, tip: BlockRow, last: int) -> tuple[BlockRow, int]:
+    def _far(self, tip: BlockRow, last: int) -> BlockRow:
         """Final blocks, by pages of logs. Only blocks with logs and each page's last are kept."""
-        delivered = 0
         while tip[0] < last:
             to = min(last, tip[0] + self._page)
             try:
@@ -196,12 +171,12 @@ class Follower:
             blocks = [b for b in self._rpc.blocks(numbers) if b is not None]
             known = {b.number: b.hash for b in blocks}
             if to not in known or any(known.get(entry.block_number) != entry.block_hash for entry in raw):
-                raise HearthError("H2006", "an endpoint's logs and blocks disagree", exit_code=7, retryable=True)
-            delivered += self._add(blocks, raw)
+                raise HearthError("H2006", "an endpoint's logs and blocks disagree")
+            self._add(blocks, raw)
             tip = _row(blocks[-1])
-        return tip, delivered
+        return tip
 
-    def _near(self, tip: BlockRow, last: int) -> tuple[BlockRow, int]:
+    def _near(self, tip: BlockRow, last: int) -> BlockRow:
         """Recent blocks, each linked to its parent by hash."""
         blocks: list[BlockRef] = []
         parent = tip[1]
@@ -211,28 +186,23 @@ class Follower:
             blocks.append(block)
             parent = block.hash
         if not blocks:
-            return tip, 0
+            return tip
         raw = self._rpc.logs(self._addresses, first=blocks[0].number, last=blocks[-1].number)
         known = {b.number: b.hash for b in blocks}
         if any(known.get(entry.block_number) != entry.block_hash for entry in raw):
-            return tip, 0
-        return _row(blocks[-1]), self._add(blocks, raw)
+            return tip
+        self._add(blocks, raw)
+        return _row(blocks[-1])
 
-    def _add(self, blocks: Sequence[BlockRef], raw: Sequence[RawLog]) -> int:
+    def _add(self, blocks: Sequence[BlockRef], raw: Sequence[RawLog]) -> None:
         rows: list[LogRow] = [
             (entry.block_number, entry.index, entry.tx_hash, entry.address, b"".join(entry.topics), entry.data)
             for entry in raw
         ]
         self._store.append([_row(b) for b in blocks], rows)
-        events = self._decode(rows, {b.number: (b.hash, b.timestamp) for b in blocks})
-        if events:
-            for subscriber in self._subscribers:
-                subscriber.on_events(events)
-        return len(events)
 
-    def _decode(self, rows: Iterable[LogRow], blocks: dict[int, tuple[bytes, int]] | None = None) -> list[Event]:
-        rows = list(rows)
-        known = blocks if blocks is not None else self._store.hashes(sorted({row[0] for row in rows}))
+    def _decode(self, rows: Sequence[LogRow]) -> list[Event]:
+        known = self._store.hashes(sorted({row[0] for row in rows}))
         out: list[Event] = []
         for number, index, tx_hash, address, topics, data in rows:
             block_hash, timestamp = known[number]
@@ -262,44 +232,3 @@ def _below_final(number: int, final: int) -> HearthError:
         why=("money may have been decided on blocks that no longer exist",),
         next=("stop, compare endpoints, and start again only when they agree",),
     )
-
-
-class MemoryLogs:
-    """`LogStore` in memory, for tools and tests."""
-
-    def __init__(self) -> None:
-        self._blocks: dict[int, BlockRow] = {}
-        self._logs: list[LogRow] = []
-        self._final = -1
-
-    def tip(self) -> BlockRow | None:
-        return self._blocks[max(self._blocks)] if self._blocks else None
-
-    def blocks_down(self, number: int, limit: int) -> list[BlockRow]:
-        return [self._blocks[n] for n in sorted((n for n in self._blocks if n <= number), reverse=True)[:limit]]
-
-    def append(self, blocks: Sequence[BlockRow], logs: Sequence[LogRow]) -> None:
-        self._blocks.update({b[0]: b for b in blocks})
-        self._logs.extend(logs)
-
-    def rollback(self, number: int) -> None:
-        self._blocks = {n: b for n, b in self._blocks.items() if n <= number}
-        self._logs = [entry for entry in self._logs if entry[0] <= number]
-
-    def logs(self, first: int, last: int, address: str | None = None, topics: Sequence[bytes] = ()) -> list[LogRow]:
-        return [
-            entry
-            for entry in self._logs
-            if first <= entry[0] <= last
-            and (address is None or entry[3] == address)
-            and (not topics or entry[4][:32] in topics)
-        ]
-
-    def hashes(self, numbers: Sequence[int]) -> dict[int, tuple[bytes, int]]:
-        return {n: (self._blocks[n][1], self._blocks[n][3]) for n in numbers if n in self._blocks}
-
-    def final(self) -> int:
-        return self._final
-
-    def set_final(self, number: int, keep: int) -> None:
-        self._final = max(self._final, number)

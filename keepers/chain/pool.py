@@ -92,18 +92,16 @@ class EndpointPool:
     ) -> None:
         if not urls:
             raise HearthError(
-                "H2001",
+                "H1001",
                 "no RPC endpoint is configured",
                 next=("give one with --rpc URL or rpc_urls in the settings",),
-                exit_code=7,
             )
         for url in urls:
             if not url.startswith(("http://", "https://")):
                 raise HearthError(
-                    "H2001",
+                    "H1001",
                     f"{mask_url(url)} is no http(s) URL",
                     next=("give the endpoint's http or https URL",),
-                    exit_code=7,
                 )
         self.chain_id = chain_id
         self.stats = PoolStats()
@@ -227,9 +225,7 @@ class EndpointPool:
         why = tuple(f"{e.shown}: {e.banned or 'does not answer'}" for e in self.endpoints)
         wrong = [e for e in self.endpoints if e.banned]
         code = "H2002" if len(wrong) == len(self.endpoints) else "H2001"
-        return HearthError(
-            code, "no RPC endpoint can be used", why, ("hearth check",), exit_code=7, retryable=code == "H2001"
-        )
+        return HearthError(code, "no RPC endpoint can be used", why, ("hearth check",))
 
     def _failed(self, endpoint: Endpoint, cool: bool = True) -> None:
         if cool:

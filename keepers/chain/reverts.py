@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from keepers.protocol.errors import CODES, HearthError
-from keepers.protocol.reverts import GUARDS, RETRYABLE, REVERTS, UNKNOWN
+from keepers.protocol.reverts import REVERTS, UNKNOWN
 
 _ERROR = bytes.fromhex("08c379a0")
 _PANIC = bytes.fromhex("4e487b71")
@@ -39,15 +39,7 @@ class Reverted(HearthError):
 
     def __init__(self, revert: Revert, what: str = "the call") -> None:
         code, why, next_ = explain(revert)
-        known = revert.kind == "reason"
-        super().__init__(
-            code,
-            f"{what} is refused: {revert.reason}",
-            why,
-            next_,
-            retryable=known and revert.reason in RETRYABLE,
-            exit_code=6 if known and revert.reason in GUARDS else 1,
-        )
+        super().__init__(code, f"{what} is refused: {revert.reason}", why, next_)
         self.revert = revert
 
     @property

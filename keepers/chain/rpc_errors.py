@@ -31,7 +31,6 @@ class RpcError(HearthError):
             "H2001",
             f"{method}: the endpoint answers {text[:200]!r} ({rpc_code})",
             next=("try another --rpc",),
-            exit_code=7,
         )
         self.method, self.rpc_code, self.text, self.data = method, rpc_code, text, data
 
@@ -51,9 +50,7 @@ class MaybeSent(HearthError):
     """A transaction was handed over and no clear answer came back: it may be on its way."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(
-            "H2010", "the transaction was handed over, the answer is unclear", (why,), exit_code=8, retryable=True
-        )
+        super().__init__("H2010", "the transaction was handed over, the answer is unclear", (why,))
 
 
 class NotConnected(HearthError):
@@ -65,8 +62,6 @@ class NotConnected(HearthError):
             f"{shown} cannot be reached",
             (type(error).__name__,),
             ("check the URL and the network; retrying is safe",),
-            exit_code=7,
-            retryable=True,
         )
 
 
@@ -74,14 +69,14 @@ class BadAnswer(HearthError):
     """An answer that is none: no JSON, another request's, too large, cut off, not of the type asked for."""
 
     def __init__(self, shown: str, what: str, name: str) -> None:
-        super().__init__("H2001", f"{shown} gives {what} to {name}", exit_code=7, retryable=True)
+        super().__init__("H2001", f"{shown} gives {what} to {name}")
 
 
 class Malformed(HearthError):
     """A result in which a value is not what the method promises."""
 
     def __init__(self, value: Any, wanted: str) -> None:
-        super().__init__("H2001", f"an endpoint gives {str(value)[:80]!r} where {wanted} belongs", exit_code=7)
+        super().__init__("H2001", f"an endpoint gives {str(value)[:80]!r} where {wanted} belongs")
 
 
 def error_of(method: str, error: Any) -> HearthError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from keepers.cli import output, units
-from keepers.cli.options import Options, command
+from keepers.cli.options import FILE, Options, command
 from keepers.cli.progress import Bar
 from keepers.protocol.errors import HearthError
 
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
     from keepers.sdk.verify import Verified
 
-_FILE = click.Path(path_type=Path)
 _FROM = click.option(
-    "--from", "start", type=_FILE, metavar="FILE", help="Begin with these leaves (checked against the chain)."
+    "--from", "start", type=FILE, metavar="FILE", help="Begin with these leaves (checked against the chain)."
 )
 
 
@@ -95,8 +94,8 @@ def _count(n: int, what: str) -> str:
 @command()
 @_FROM
 @click.option("--to", type=click.IntRange(0), metavar="EPOCH", help="Last epoch; the newest where none is given.")
-@click.option("--write", type=_FILE, metavar="FILE", help="Write every leaf here: a start for later rebuilds.")
-@click.option("--roots", type=_FILE, metavar="FILE.csv", help="Write a row an epoch here.")
+@click.option("--write", type=FILE, metavar="FILE", help="Write every leaf here: a start for later rebuilds.")
+@click.option("--roots", type=FILE, metavar="FILE.csv", help="Write a row an epoch here.")
 def rebuild(options: Options, start: Path | None, to: int | None, write: Path | None, roots: Path | None) -> None:
     """Every leaf and every root, from an endpoint and the deployment record alone.
 
@@ -312,5 +311,4 @@ def verify(options: Options, what: str, start: Path | None) -> None:
             f"the bill of lease {found.number} does not add up",
             why=tuple(f"{check.what}: {check.detail}" if check.detail else check.what for check in wrong),
             next=(f"hearth receipt {found.number}", "docs/audit.md says what each check means"),
-            exit_code=9,
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,14 +64,25 @@ def write_setting(key: str, value: str, config_file: str | None = None) -> Path:
 
 def write_settings(values: Mapping[str, str], config_file: str | None = None) -> Path:
     """Several at once, for settings that must agree with each other; see `write_setting`."""
+    from keepers.runtime.settings import parse_toml
+
     for key in values:
         _check_key(key)
     target = Path(config_file) if config_file else default_target()
-    after = target.read_text(encoding="utf-8") if target.exists() else ""
+    after = _text(target)
+    parse_toml(after, str(target))
     for key, value in values.items():
         after = _with(after, key, value)
     _write(target, after)
     return target
+
+
+def _text(target: Path) -> str:
+    """What the file holds now; empty where there is none. Raises H1002."""
+    try:
+        return target.read_text(encoding="utf-8") if target.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise HearthError("H1002", f"the configuration file {target} cannot be read", why=(str(error),)) from None
 
 
 def default_target() -> Path:
@@ -83,27 +94,32 @@ def default_target() -> Path:
 
 def _check_key(key: str) -> None:
     if not re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", key):
-        raise HearthError("H1005", f"{key!r} is no setting", next=("hearth config show",), exit_code=2)
+        raise HearthError("H1005", f"{key!r} is no setting", next=("hearth config show",))
     if key.split(".")[-1] in ("password", "secret", "private_key"):
         raise HearthError(
             "H1005",
             "a secret is never written into the config",
             next=(f"hearth config set {key}_file FILE",),
-            exit_code=2,
         )
 
 
 def _write(target: Path, after: str) -> None:
+    from keepers.runtime.settings import parse_toml
     from keepers.sdk.connect import check_settings
 
-    check_settings(tomllib.loads(after))
+    try:
+        content = parse_toml(after, str(target))
+    except HearthError as error:
+        form = 'a list is written ["A", "B"], with quotes around it for the shell'
+        raise HearthError("H1005", "the value is no TOML: nothing was written", error.why, form) from None
+    check_settings(content, str(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         beside = target.with_name(target.name + ".part")
         beside.write_text(after, encoding="utf-8")
         os.replace(beside, target)
     except OSError as error:
-        raise HearthError("H1002", f"{target} cannot be written", why=(str(error.strerror),), exit_code=2) from None
+        raise HearthError("H1002", f"{target} cannot be written", why=(str(error.strerror),)) from None
 
 
 def _literal(value: str) -> str:
@@ -111,7 +127,7 @@ def _literal(value: str) -> str:
         return value
     if value.startswith("["):
         return value
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(value, ensure_ascii=False)  # a TOML string escapes as JSON does
 
 
 def _with(text: str, key: str, value: str) -> str:

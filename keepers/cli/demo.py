@@ -20,4 +20,4 @@ def demo(options: Options, keep: bool) -> None:
 
     wrong = run(say=options.say, keep=keep, page=lambda receipt, *where: receipt_html([receipt], *where))
     if wrong:
-        raise HearthError("H5008", "the bill is off", why=wrong, next=("read the log files named above",), exit_code=1)
+        raise HearthError("H5009", "the bill is off", why=wrong, next=("read the log files named above",))

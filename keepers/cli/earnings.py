@@ -11,11 +11,15 @@ import rich_click as click
 
 from keepers.cli import output, units
 from keepers.cli.options import Options, command
+from keepers.cli.stake import own_provider
 from keepers.protocol.errors import HearthError
+from keepers.protocol.messages import address_text
+from keepers.protocol.nodes import MAX_PROVIDERS
 
 if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
     from keepers.sdk.history import Earned
+    from keepers.sdk.types import Earnings
 
 
 @command()
@@ -32,12 +36,12 @@ def earnings(
     With --since or --by: what each day, node or lease of the provider earned, from the settlements on chain.
     """
     if address is not None and (since or by):
-        raise HearthError("H1005", "--since and --by are of a provider's leases", next=("--provider ID",), exit_code=2)
+        raise HearthError("H1005", "--since and --by are of a provider's leases", next=("--provider ID",))
     hearth = options.hearth()
     if address is not None:
         keys = [units.address_number(address)]
     elif provider is not None:
-        keys = [provider]
+        keys = [own_provider(hearth, provider)]
     else:
         keys = list(hearth.reads.providers_of(hearth.address))
     if since or by:
@@ -47,7 +51,7 @@ def earnings(
     found = [hearth.earnings(key) for key in keys]
     rows = [
         [
-            str(e.key) if e.key < 2**24 else units.short(f"0x{e.key:040x}"),
+            str(e.key) if e.key < MAX_PROVIDERS else units.short(address_text(e.key)),
             str(t.period),
             str(t.credits_wei),
             str(t.backing_wei),
@@ -64,27 +68,25 @@ def earnings(
         options.say(text.getvalue().rstrip())
         return
 
-    def text_of() -> str:
-        if not keys:
-            return "this key owns no provider\nnext  hearth node register"
-        shown = [
-            [key, period, units.say_usd(int(c)), units.say_tokens(int(k)), state] for key, period, c, k, state in rows
-        ]
-        lines = (
-            [output.table(["key", "period", "settled", "backing", "state"], shown)]
-            if shown
-            else ["no tally is waiting"]
-        )
-        for e in found:
-            lines.append(
-                f"redeemed so far: {units.say_usd(e.redeemed_credits_wei)}, of it fee {units.say_usd(e.fees_wei)},"
-                f" minted {units.say_tokens(e.minted_wei)}"
-            )
-        return "\n".join(lines)
-
-    options.emit("earnings", found, text_of, hearth)
+    options.emit("earnings", found, lambda: _summary(found, rows), hearth)
     if any(e.redeemable_wei for e in found):
-        options.note("next  hearth wallet redeem" + (f" --provider {found[0].key}" if found[0].key < 2**24 else ""))
+        whose = f" --provider {found[0].key}" if found[0].key < MAX_PROVIDERS else ""
+        options.note(f"next  hearth wallet redeem{whose}")
+
+
+def _summary(found: Sequence[Earnings], rows: Sequence[Sequence[str]]) -> str:
+    """The waiting tallies as a table, and what was redeemed so far."""
+    if not found:
+        return "this key owns no provider\nnext  hearth node register"
+    shown = [[key, period, units.say_usd(int(c)), units.say_tokens(int(k)), state] for key, period, c, k, state in rows]
+    headers = ["key", "period", "settled", "backing", "state"]
+    lines = [output.table(headers, shown) if shown else "no tally is waiting"]
+    lines += [
+        f"redeemed so far: {units.say_usd(e.redeemed_credits_wei)}, of it fee {units.say_usd(e.fees_wei)},"
+        f" minted {units.say_tokens(e.minted_wei)}"
+        for e in found
+    ]
+    return "\n".join(lines)
 
 
 def _grouped(options: Options, hearth: Hearth, keys: Sequence[int], since: int, by: str, as_csv: bool) -> None:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import rich_click as click
 
 from keepers.cli.options import Options, command
-from keepers.protocol.errors import CODES, Code, HearthError
+from keepers.protocol.errors import CODES, HearthError, find
 from keepers.protocol.leases import REASON_TEXT, Reason
-from keepers.protocol.reverts import GUARDS, RETRYABLE, REVERTS
 
 EXIT_CODES = {
     0: "done; an empty list is 0 too",
     1: "failed",
-    2: "wrong usage",
+    2: "wrong usage: an argument, a setting or a file that cannot be used",
     3: "not confirmed, or a question and no terminal",
     4: "key missing, locked or without the role",
     5: "nothing matched",
-    6: "refused by a limit or guard: spending limit, stale price, paused",
+    6: "refused by a limit or guard: spending limit, stale price, paused, a second signature",
     7: "endpoint, attester or board unreachable: retry is safe",
     8: "outcome unknown: signed and maybe sent; `hearth tx show` settles it, repeating is safe",
-    9: "check found a fault",
+    9: "check, verify or rebuild found a fault",
     130: "interrupted",
 }
 WHO_PAYS = {
@@ -36,14 +35,6 @@ WHO_PAYS = {
 }
 
 
-def _refusal(code: str) -> Code | None:
-    """The contracts' own refusals have codes too: H2101 and on."""
-    for reason, row in REVERTS.items():
-        if row[0] == code:
-            return Code(code, f"{row[1]} ({reason})", row[2], 6 if reason in GUARDS else 1, reason in RETRYABLE)
-    return None
-
-
 @command()
 @click.argument("what")
 def explain(options: Options, what: str) -> None:
@@ -55,7 +46,7 @@ def explain(options: Options, what: str) -> None:
         )
         return
     name = text.upper().replace("-", "_")
-    row = CODES.get(name) or _refusal(name)
+    row = find(name)
     if row is not None:
         lines = [f"{row.code}  {row.meaning}", f"  next   {row.remedy}"]
         lines.append(f"  exit   {row.exit_code}  {EXIT_CODES.get(row.exit_code, '')}")
@@ -77,5 +68,4 @@ def explain(options: Options, what: str) -> None:
         f"{text!r} is no code that this release knows",
         why=f"near it: {', '.join(known[:12]) or 'none'}",
         next=("hearth explain exit-codes",),
-        exit_code=2,
     )

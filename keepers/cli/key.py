@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from keepers.cli import output
+from keepers.cli import output, units
 from keepers.cli.keyfiles import ask_password, key_folder, make_password
-from keepers.cli.options import Options, group
+from keepers.cli.options import FILE, Options, group
 from keepers.cli.rotate import rotate
 from keepers.protocol.errors import HearthError
 
@@ -26,23 +27,26 @@ def key() -> None:
 key.add_command(rotate)
 
 
+def _named(options: Options, name: str) -> Path:
+    """The keystore of that name in this home. Raises H1005 for what is no plain name."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
+        raise units.bad("name of a key", name[:100], "letters, digits, - _ . and no folder, like renter or node-0")
+    return key_folder(options) / f"{name}.json"
+
+
 @key.command()
 @click.argument("name", default="renter")
-@click.option(
-    "--file", "target", type=click.Path(path_type=Path), help="Keystore file; default: keys/NAME.json of the home."
-)
-@click.option("--password-file", type=click.Path(path_type=Path), help="Use this password instead of a new random one.")
+@click.option("--file", "target", type=FILE, help="Keystore file; default: keys/NAME.json of the home.")
+@click.option("--password-file", type=FILE, help="Use this password instead of a new random one.")
 @click.pass_obj
 def new(options: Options, name: str, target: Path | None, password_file: Path | None) -> None:
     """Make a key: an encrypted keystore, and a random password in a file beside it (both 0600)."""
     from keepers.chain.keys import new_signer, write_keystore
     from keepers.chain.private_files import read_secret
 
-    path = target or key_folder(options) / f"{name}.json"
+    path = target or _named(options, name)
     if path.exists():
-        raise HearthError(
-            "H1005", f"{path} is already there and is never overwritten", next=("choose another name",), exit_code=4
-        )
+        raise HearthError("H1005", f"{path} is already there and is never overwritten", next=("choose another name",))
     beside = path.with_suffix(".pass")
     password = read_secret(password_file) if password_file else make_password(beside)
     _, secret = new_signer()
@@ -56,14 +60,10 @@ def new(options: Options, name: str, target: Path | None, password_file: Path | 
 
 @key.command("import")
 @click.argument("name", default="renter")
-@click.option("--keystore", type=click.Path(path_type=Path), help="An encrypted keystore of version 3 to copy.")
-@click.option(
-    "--secret-file", type=click.Path(path_type=Path), help="A file (0600) with the hex secret; delete it afterwards."
-)
-@click.option(
-    "--backup", type=click.Path(path_type=Path), help="A file of `hearth key backup`: every key of it, by its name."
-)
-@click.option("--password-file", type=click.Path(path_type=Path), help="Password of the keystore, or of the backup.")
+@click.option("--keystore", type=FILE, help="An encrypted keystore of version 3 to copy.")
+@click.option("--secret-file", type=FILE, help="A file (0600) with the hex secret; delete it afterwards.")
+@click.option("--backup", type=FILE, help="A file of `hearth key backup`: every key of it, by its name.")
+@click.option("--password-file", type=FILE, help="Password of the keystore, or of the backup.")
 @click.pass_obj
 def import_(
     options: Options,
@@ -81,18 +81,16 @@ def import_(
     from keepers.chain.private_files import check_private, read_secret
 
     if sum(given is not None for given in (keystore, secret_file, backup)) != 1:
-        raise HearthError("H1005", "give one of --keystore, --secret-file and --backup", exit_code=2)
+        raise HearthError("H1005", "give one of --keystore, --secret-file and --backup")
     if backup is not None:
         _restore(options, backup, password_file)
         return
-    target = key_folder(options) / f"{name}.json"
+    target = _named(options, name)
     if target.exists():
-        raise HearthError(
-            "H1005", f"{target} is already there and is never overwritten", next=("choose another name",), exit_code=4
-        )
+        raise HearthError("H1005", f"{target} is already there and is never overwritten", next=("choose another name",))
     if keystore is not None:
         if password_file is None:
-            raise HearthError("H1101", "the keystore needs its password", next=("--password-file FILE",), exit_code=4)
+            raise HearthError("H1101", "the keystore needs its password", next=("--password-file FILE",))
         address = open_keystore(keystore, password_file=password_file).address
         check_private(keystore)
         write_private(target, keystore.read_text(encoding="utf-8"))
@@ -103,7 +101,9 @@ def import_(
         try:
             secret = bytes.fromhex(text)
         except ValueError:
-            raise HearthError("H1102", f"{secret_file} holds no hex secret", exit_code=4) from None
+            raise HearthError(
+                "H1102", f"{secret_file} holds no hex secret", next=("64 hex digits, with or without 0x",)
+            ) from None
         address = LocalSigner(secret).address
         where = password_file or target.with_suffix(".pass")
         password = read_secret(password_file) if password_file else make_password(where)
@@ -139,16 +139,15 @@ def list_(options: Options) -> None:
 
 
 @key.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--password-file", type=click.Path(path_type=Path), help="Default: the .pass file beside it, else a prompt."
-)
+@click.argument("file", type=FILE)
+@click.option("--password-file", type=FILE, help="Default: the .pass file beside it, else a prompt.")
 @click.pass_obj
 def test(options: Options, file: Path, password_file: Path | None) -> None:
     """Open a keystore and sign something worthless with it; exit 4 if that fails."""
-    from keepers.chain.keys import open_keystore
+    from keepers.chain.keys import open_keystore, read_keystore
     from keepers.wire.signatures import BadSignature, recover
 
+    read_keystore(file)  # before its password is asked for
     beside = file.with_suffix(".pass")
     where = password_file or (beside if beside.exists() else None)
     password = None
@@ -161,13 +160,13 @@ def test(options: Options, file: Path, password_file: Path | None) -> None:
     except BadSignature:
         back = ""
     if back != signer.address:
-        raise HearthError("H1102", f"{file} opens, but its signature does not come back to its account", exit_code=4)
+        raise HearthError("H1102", f"{file} opens, but its signature does not come back to its account")
     options.emit("key", {"address": signer.address, "ok": True}, lambda: f"ok  {signer.address} opens and signs")
 
 
 @key.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--password-file", type=click.Path(path_type=Path), help="The backup's password; else a prompt.")
+@click.argument("file", type=FILE)
+@click.option("--password-file", type=FILE, help="The backup's password; else a prompt.")
 @click.pass_obj
 def backup(options: Options, file: Path, password_file: Path | None) -> None:
     """All keys of this home and its config in one encrypted file, opened again before it is called done.
@@ -194,7 +193,7 @@ def _kept(options: Options) -> list[Kept]:
 
     settings: Any = load_settings(options.flags()).settings
     named: dict[Path, tuple[str, str | None]] = {}
-    for section in ("renter", "attester", "settler"):
+    for section in ("renter", "operator", "attester", "settler"):
         row = getattr(settings, section)
         if row.keystore is not None:
             named[row.keystore.expanduser().absolute()] = (section, _text(row.password))

@@ -39,5 +39,5 @@ def ask_password(path: Path | None, what: str, twice: bool = False) -> str:
     if path is not None:
         return read_secret(path)
     if not sys.stdin.isatty():
-        raise HearthError("H1101", f"no password for {what}", next=("--password-file FILE",), exit_code=4)
+        raise HearthError("H1101", f"no password for {what}", next=("--password-file FILE",))
     return str(click.prompt("Password", hide_input=True, err=True, confirmation_prompt=twice))

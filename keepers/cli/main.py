@@ -109,12 +109,12 @@ def run(arguments: Sequence[str] | None = None, options: Options | None = None) 
     except Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
+        usage = HearthError("H1005", error.format_message(), next=("hearth --help",))
         if obj.json:
-            usage = HearthError("H1005", error.format_message(), next=("hearth --help",), exit_code=error.exit_code)
             click.echo(output.error_json(usage), err=True)
         else:
             error.show()
-        return error.exit_code
+        return usage.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted: what was sent stays sent, `hearth tx list` shows it", err=True)
         return 130
@@ -124,23 +124,41 @@ def run(arguments: Sequence[str] | None = None, options: Options | None = None) 
         # The reader of our output is gone; keep Python from complaining about it once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _explain(_of_file(error) or _defect(error, obj), obj)
     except Exception as error:
         if (
             type(error).__name__ == "NothingSent"
         ):  # its module is heavy, and only a plan that was not sent has loaded it
             return _unsent(error, obj)
-        if obj.verbose >= 2:
-            raise
-        # The name of the class says where to look; its text may quote a secret, so it stays out.
-        path = _crash_file(error)
-        bug = HearthError(
-            "H9001",
-            f"a defect of ours: {type(error).__name__}",
-            why=("this should never be seen",),
-            next=((f"report it with {path} (places in our code only, no values)",) if path else ())
-            + ("repeat with -vv for more (read it before you show it)",),
-        )
-        return _explain(bug, obj)
+        return _explain(_defect(error, obj), obj)
+
+
+def _of_file(error: OSError) -> Any:
+    """H1006 for a file or folder that the operating system refuses; None where no file was meant."""
+    from keepers.protocol.errors import HearthError
+
+    if error.filename is None:
+        return None
+    why = error.strerror or type(error).__name__
+    return HearthError("H1006", f"{error.filename} cannot be read or written", why=why, next="check that path")
+
+
+def _defect(error: Exception, obj: Options) -> Any:
+    """H9001 that names a crash file; with -vv the error itself goes on."""
+    from keepers.protocol.errors import HearthError
+
+    if obj.verbose >= 2:
+        raise error
+    # The name of the class says where to look; its text may quote a secret, so it stays out.
+    path = _crash_file(error)
+    return HearthError(
+        "H9001",
+        f"a defect of ours: {type(error).__name__}",
+        why=("this should never be seen",),
+        next=((f"report it with {path} (places in our code only, no values)",) if path else ())
+        + ("repeat with -vv for more (read it before you show it)",),
+    )
 
 
 def _crash_file(error: BaseException) -> str:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keepers.cli import units
+from keepers.outbox.policy import TIP
 from keepers.protocol.errors import HearthError
-from keepers.sdk.types import NodeState
+from keepers.protocol.nodes import Status
+from keepers.protocol.units import GWEI
 
 if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
 
 GAS_A_DAY = {"renter": 200_000, "attester": 1_000_000, "settler": 2_000_000}  # gas; the daemons measure their own
 GAS_DAYS = 90  # for how long a key is to be funded
-TIP = 10**8  # wei a gas above the base fee, as the outbox pays it by default
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def fund_line(hearth: Hearth, section: str, address: str, machine: Machine | Non
         if class_id is None:
             parts.append(f"(this network has no class {machine.class_name})")
         else:
-            needed = hearth.reads.stake_for(class_id, machine.gpus, at) * 10**9
+            needed = hearth.reads.stake_for(class_id, machine.gpus, at) * GWEI
             data["token_wei"] = tokens = max(0, needed - wallet.token_wei)
             price = hearth.reads.price(at).low / 1e12
             said = f"{units.say_tokens(tokens)} ({machine.gpus} x the stake of {machine.class_name}"
@@ -60,7 +61,7 @@ def market_line(hearth: Hearth, machine: Machine) -> tuple[str, dict[str, Any]]:
     at = hearth.head()
     classes = hearth.reads.classes(at)
     nodes = [n for n in hearth.reads.nodes(at) if classes.get(n.class_id) == machine.class_name]
-    active = [n for n in nodes if n.state is NodeState.ACTIVE]
+    active = [n for n in nodes if n.status is Status.ACTIVE]
     gpus, leased = sum(n.gpus for n in active), sum(n.reserved for n in active)
     parts, rates = [], []
     with suppress(HearthError):  # no place with offers yet: the registry alone speaks

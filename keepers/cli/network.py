@@ -7,7 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from keepers.cli import output, units
-from keepers.cli.options import Options, group
+from keepers.cli.options import FILE, Options, group
 from keepers.protocol.errors import HearthError
 
 
@@ -99,7 +99,7 @@ def show(options: Options, name: str | None) -> None:
 
 
 @network.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.pass_obj
 def add(options: Options, file: Path) -> None:
     """Check a record and keep a copy, by its network's name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import rich_click as click
 from keepers.cli import output, units
 from keepers.cli.hardware import class_here
 from keepers.cli.keyfiles import key_folder
-from keepers.cli.options import Options, group
+from keepers.cli.options import FILE, Options, group
 from keepers.cli.stake import own_provider
 from keepers.cli.status import lease_data, lease_text
 from keepers.protocol.errors import HearthError
@@ -19,8 +20,6 @@ from keepers.protocol.errors import HearthError
 if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
     from keepers.sdk.types import SignedAsk
-
-_FILE = click.Path(path_type=Path)
 
 
 @group(default="list")
@@ -44,7 +43,7 @@ def list_(options: Options, provider: int | None, everybody: bool) -> None:
             str(w.provider),
             classes.get(w.class_id, str(w.class_id)),
             f"{w.reserved}/{w.gpus}",
-            w.state.name,
+            w.status.name,
             str(w.first),
             str(w.region),
         ]
@@ -63,8 +62,8 @@ def list_(options: Options, provider: int | None, everybody: bool) -> None:
 @node.command()
 @click.option("--class", "class_name", metavar="NAME", help="Hardware class, like RTX-4090-24GB; what is found here.")
 @click.option("--gpus", type=click.IntRange(1, 16), metavar="N", help="How many; all that are found by default.")
-@click.option("--key", "keystore", type=_FILE, help="Keystore of the node's own key; keys/node-0.json of the home.")
-@click.option("--key-password-file", type=_FILE, help="Its password; default: the .pass file beside it.")
+@click.option("--key", "keystore", type=FILE, help="Keystore of the node's own key; keys/node-0.json of the home.")
+@click.option("--key-password-file", type=FILE, help="Its password; default: the .pass file beside it.")
 @click.option("--payout", metavar="ADDRESS", help="Where pay goes; the key's own by default.")
 @click.option("--region", type=click.IntRange(0, 65_535), default=0, show_default=True, metavar="ID")
 @click.option(
@@ -72,7 +71,7 @@ def list_(options: Options, provider: int | None, everybody: bool) -> None:
 )
 @click.option("--salt", default="", metavar="TEXT", help="Only if somebody else has taken the fingerprint of your GPU.")
 @click.option("--price", "usd", metavar="USD", help="Sign an ask too, like 0.432 USD per GPU-hour.")
-@click.option("--out", type=_FILE, metavar="FOLDER", help="Write that ask into this folder; offers/ of the home.")
+@click.option("--out", type=FILE, metavar="FOLDER", help="Write that ask into this folder; offers/ of the home.")
 @click.option("--sheet", type=click.IntRange(0), default=0, show_default=True, metavar="ID", help="Its term sheet.")
 @click.option(
     "--stand-in", "stand_in", metavar="LABEL", help="No GPU here: register a declared stand-in (local networks only)."
@@ -101,12 +100,15 @@ def register(
     from keepers.sdk.client import rate_wei
 
     rate = rate_wei(units.price(usd)) if usd else None
+    more = units.token_gwei(stake_text) if stake_text else None
     keystore = (keystore or key_folder(options) / "node-0.json").expanduser()
     if not keystore.is_file():
-        raise HearthError("H1101", f"there is no keystore {keystore}", next=("hearth init provider",), exit_code=4)
+        raise HearthError("H1101", f"there is no keystore {keystore}", next=("hearth init provider",))
     hearth = options.hearth()
     class_name = class_name or class_here()
     class_id = _class_id(hearth, class_name)
+    if rate is not None:
+        hearth.check_sheet(sheet)
     prints, found = _fingerprints(hearth, class_name, gpus, salt, stand_in)
     beside = keystore.with_suffix(".pass")
     signer = open_keystore(keystore, password_file=key_password_file or beside)
@@ -126,7 +128,7 @@ def register(
     provider = hearth.register_provider(me, to, "", options.progress)
     index = hearth.register_node(provider, class_id, prints, signer, region, options.progress)
     view = hearth.stake(provider)
-    short = units.token_gwei(stake_text) if stake_text else max(0, view.required_gwei - view.staked_gwei)
+    short = max(0, view.required_gwei - view.staked_gwei) if more is None else more
     if short:
         hearth.add_stake(provider, short, options.progress)
     declared = f"{class_name}:{found}:{stand_in}" if stand_in else ""
@@ -135,9 +137,8 @@ def register(
     lines = [f"node {index} of provider {provider}: Pending until a report of a whole clean epoch is usable"]
     lines.append(f"wrote [agent] of {config}")
     if rate is not None:
-        signed = hearth.sign_ask(
-            provider, [index], rate, sheet=sheet, expiry_at=hearth.head().timestamp + units.duration("7d")
-        )
+        expiry = hearth.head().timestamp + units.duration("7d")
+        signed = hearth.sign_ask(provider, [index], rate, sheet=sheet, expiry_at=expiry)
         path = _write_ask(hearth, signed, out or key_folder(options).parent / "offers")
         data |= {"ask": "0x" + signed.digest.hex(), "file": str(path)}
         lines.append(f"ask {path}: give it to renters, or serve its folder")
@@ -152,7 +153,7 @@ def register(
 @click.option("--sheet", type=click.IntRange(0), default=0, show_default=True, metavar="ID", help="Term sheet.")
 @click.option("--min", "least", metavar="TIME", help="Shortest lease.")
 @click.option("--max", "most", metavar="TIME", help="Longest lease.")
-@click.option("--out", type=_FILE, metavar="FOLDER", help="Write the offer into this folder; stdout by default.")
+@click.option("--out", type=FILE, metavar="FOLDER", help="Write the offer into this folder; stdout by default.")
 @click.pass_obj
 def price(
     options: Options,
@@ -171,7 +172,7 @@ def price(
     hearth = options.hearth()
     words = [hearth.reads.node(i) for i in nodes]
     if len({word.provider for word in words}) != 1:
-        raise HearthError("H1005", "one ask is for nodes of one provider", exit_code=2)
+        raise HearthError("H1005", "one ask is for nodes of one provider")
     rate = rate_wei(units.price(usd))
     signed = hearth.sign_ask(
         words[0].provider,
@@ -271,7 +272,7 @@ def retire(options: Options, index: int) -> None:
         return
     options.confirm_name(f"node-{index}", f"retiring node {index} cannot be undone")
     hearth.retire(index, options.progress)
-    options.emit("node", {"node": index, "state": "RETIRED"}, lambda: f"node {index} is retired", hearth)
+    options.emit("node", {"node": index, "status": "RETIRED"}, lambda: f"node {index} is retired", hearth)
     options.note("next  hearth stake remove all")
 
 
@@ -319,8 +320,7 @@ def _class_id(hearth: Hearth, name: str) -> int:
         "H1005",
         f"this network has no class {name!r}",
         why=f"it has {json.dumps(list(classes.values()))}",
-        next=tuple(f"--class {n}" for n in near),
-        exit_code=2,
+        next=tuple(f"--class {n}" for n in near) or ("--class with one of these",),
     )
 
 
@@ -332,9 +332,13 @@ def _fingerprints(
 
     if stand_in is not None:
         if not hearth.deployment.local:
-            raise HearthError("H3101", "a stand-in is for local networks: this one is public", exit_code=1)
+            raise HearthError(
+                "H1005", "--stand-in is for local networks: this one is public", next=("leave --stand-in out",)
+            )
         from keepers.gpu.stand_in import StandIn
 
+        if not re.fullmatch(r"[0-9a-z.-]{1,60}", stand_in):
+            raise units.bad("label of a stand-in", stand_in, "small letters, digits, - and . only, like alpha")
         uuids = StandIn(class_name, gpus or 1, stand_in).uuids()
     else:
         uuids = uuids_here(gpus)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -14,6 +15,23 @@ from keepers.protocol.errors import HearthError
 
 if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
+
+
+class FilePath(click.Path):
+    """A path, given or typed; `~` is a home folder, as in the shell."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:
+            self.fail(f"{str(value)!r} begins with the home folder of a user that does not exist", param, ctx)
+
+
+FILE = FilePath()
+SECONDS = click.FloatRange(0, 3_600, min_open=True)
 
 
 @dataclass
@@ -100,11 +118,10 @@ class Options:
                 "H5005",
                 "this needs a yes, and there is no terminal to ask on",
                 next=("repeat with --yes",),
-                exit_code=3,
             )
         click.echo(f"{question} [y/N] ", nl=False, err=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise HearthError("H5005", "not confirmed: nothing was sent", exit_code=3)
+            raise HearthError("H5005", "not confirmed: nothing was sent")
 
     def confirm_name(self, name: str, what: str) -> None:
         """Ask for a name to be typed; --yes answers. Raises H5005 (exit 3)."""
@@ -115,11 +132,10 @@ class Options:
                 "H5005",
                 f"{what} needs a yes, and there is no terminal to ask on",
                 next=("repeat with --yes",),
-                exit_code=3,
             )
         click.echo(f"{what}. Type {name} to go on: ", nl=False, err=True)
         if sys.stdin.readline().strip() != name:
-            raise HearthError("H5005", "not confirmed: nothing was sent", exit_code=3)
+            raise HearthError("H5005", "not confirmed: nothing was sent")
 
 
 _GLOBALS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
@@ -134,7 +150,7 @@ _GLOBALS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("-q", "--quiet"), {"is_flag": True, "help": "Only data."}),
     (("-v", "--verbose"), {"count": True, "help": "More; -vv with tracebacks."}),
     (("--no-color",), {"is_flag": True, "help": "No colours."}),
-    (("--timeout",), {"type": float, "metavar": "S", "help": "Longest wait for the chain, seconds."}),
+    (("--timeout",), {"type": SECONDS, "metavar": "S", "help": "Longest wait for the chain, seconds."}),
 )
 
 

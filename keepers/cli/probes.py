@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from keepers.cli import units
 from keepers.cli.market import gas_needed
 from keepers.protocol.errors import HearthError
+from keepers.protocol.merge import faults
+from keepers.protocol.units import GWEI
 
 if TYPE_CHECKING:
     from keepers.chain.deployment import Deployment
@@ -50,7 +52,7 @@ class Probes:
         for name in sections:
             self._try(f"key {name}", lambda name=name: self._key(name), "settings")  # type: ignore[misc]
         if provider and not self.quick:
-            self._try("gpu", self._gpu)
+            self._try("gpu", self._gpu, "settings")
         self._try("record", self._record, "settings")
         self._try("endpoints", self._endpoints, "record")
         self._try("chain", self._chain, "endpoints")
@@ -64,6 +66,8 @@ class Probes:
             self._try("stake", self._stake, *CONTRACTS, "key renter")
         if provider:
             self._try("nodes", self._nodes, *CONTRACTS)
+            if not self.quick:
+                self._try("hardware", self._hardware, *CONTRACTS, "gpu")
             self._try("attesters", self._attesters, "record")
         if self.role == "attester":
             self._try("seat", self._seat, *CONTRACTS, "key attester")
@@ -161,7 +165,7 @@ class Probes:
         if name == "agent":
             section = self.settings.agent
             if not section.nodes:
-                raise HearthError("H1101", "[agent] has no node", next=("hearth node register",), exit_code=4)
+                raise HearthError("H1101", "[agent] has no node", next=("hearth node register",))
             password = section.password.get_secret_value() if section.password else None
             keys = [
                 open_keystore(p, password, None if password else p.expanduser().with_suffix(".pass"))
@@ -171,15 +175,15 @@ class Probes:
             return "ok", ", ".join(said)
         key = key_of(getattr(self.settings, name))
         if key is None:
-            raise HearthError(
-                "H1101", f"[{name}] has no keystore: dry mode", next=(f"hearth init {name}",), exit_code=4
-            )
+            raise HearthError("H1101", f"[{name}] has no keystore: dry mode", next=(f"hearth init {name}",))
         return "ok", f"{key.address} opens"
 
-    @staticmethod
-    def _gpu() -> Said:
+    def _gpu(self) -> Said:
         from keepers.cli.hardware import uuids_here
 
+        section = self.settings.agent
+        if section.stand_in and all(section.stand_in):
+            return "ok", "declared stand-ins: no GPU is read"
         return "ok", f"{len(uuids_here())} GPUs answer"
 
     def _port(self) -> Said:
@@ -234,15 +238,13 @@ class Probes:
                 "no RPC endpoint can be used",
                 why=tuple(f"{shown}: {verdict}" for shown, verdict in verdicts.items()),
                 next=("hearth config set rpc_urls '[\"URL\"]'",),
-                exit_code=7,
-                retryable=not wrong,
             )
         return ("ok" if all(verdict == "ok" for verdict in verdicts.values()) else "warn"), said
 
     def _chain(self) -> Said:
         head = self.rpc.block_by("latest")
         if head is None:
-            raise HearthError("H2001", "no endpoint has a block", exit_code=7, retryable=True)
+            raise HearthError("H2001", "no endpoint has a block")
         self.head = head
         return "ok", f"block {head.number}, {units.say_time(head.timestamp)}"
 
@@ -256,10 +258,9 @@ class Probes:
                     "H2013",
                     f"{address} holds nothing of the native coin: it can send no transaction",
                     next=(f"send it some on chain {self.record.chain_id}",),
-                    retryable=True,
                 )
             )
-        a_day = gas_needed(name, self.head.base_fee, 1, int(self.settings.fees.tip_gwei * 10**9))
+        a_day = gas_needed(name, self.head.base_fee, 1, int(self.settings.fees.tip_gwei * GWEI))
         days = balance // a_day if a_day else 10**6
         said = f"about {days} days" if days < 366 else "more than a year"
         return (
@@ -297,7 +298,7 @@ class Probes:
                 missing = (view.required_gwei - view.staked_gwei) / 1e9
                 return self._poor(
                     HearthError(
-                        "H2900",
+                        "H2203",
                         f"provider {p} is {missing:,.4f} tokens below its required stake: it takes no lease",
                         next=(f"hearth stake add {missing:.4f} --provider {p}",),
                     )
@@ -314,7 +315,7 @@ class Probes:
         class_id = next((c for c, known in reads.classes().items() if known == name), None)
         if class_id is None:
             raise HearthError("H1005", f"this network has no class {name}", next=("hearth network show",))
-        needed = reads.stake_for(class_id, gpus) * 10**9
+        needed = reads.stake_for(class_id, gpus) * GWEI
         if held < needed:
             missing = units.say_tokens(needed - held)
             return self._poor(
@@ -345,7 +346,6 @@ class Probes:
                     "H1104",
                     f"the key {account} of {path} is not the key of node {i}",
                     next=("hearth node list --all", "hearth config show"),
-                    exit_code=4,
                 )
             newest = reads.suite.registry.key_of(i, max(word.first, epoch + 1), at=at).lower()
             if newest != account:
@@ -353,25 +353,40 @@ class Probes:
                     "H1104",
                     f"node {i} has a newer key, {newest}: that of {path} signs for no coming epoch",
                     next=("hearth key list", f"hearth key rotate {i}"),
-                    exit_code=4,
                 )
-            said.append(f"node {i} {word.state.name}")
+            said.append(f"node {i} {word.status.name}")
         return "ok", ", ".join(said)
+
+    def _hardware(self) -> Said:
+        """The GPUs of each node beside the registry: fingerprints, class, VRAM."""
+        from keepers.cli import gpus
+
+        reads, section = self._reads(), self.settings.agent
+        at = reads.reader.head()
+        if not section.nodes:
+            cards = gpus.cards_here()
+            return gpus.unregistered(cards, gpus.owners(reads, cards, at))
+        said = []
+        for place, index in enumerate(section.nodes):
+            cards = gpus.cards_of(
+                section.stand_in[place] if section.stand_in else "", section.gpus[place] if section.gpus else ""
+            )
+            said.append(gpus.compare(gpus.registered(reads, index, at), cards, gpus.owners(reads, cards, at)))
+        unsure = any(outcome == "warn" for outcome, _ in said)
+        return "warn" if unsure else "ok", " · ".join(line for _, line in said)
 
     def _attesters(self) -> Said:
         seats = self.record.attesters
         reached = [_an_attester(seat.url) for seat in seats]
         up = sum(reached)
-        quorum = len(seats) - (len(seats) - 1) // 3
-        if up < quorum:
+        needed = len(seats) - faults(len(seats))  # then f + 1 of any set that is merged saw it
+        if up < needed:
             away = ", ".join(seat.url for seat, answers in zip(seats, reached, strict=True) if not answers)
             raise HearthError(
                 "H2007",
-                f"{up} of {len(seats)} attesters answer, {quorum} must see a node for its slots to count",
+                f"{up} of {len(seats)} attesters answer, {needed} must see a node for its slots to count",
                 why=(f"no answer from {away}",),
                 next=("open the way out to these addresses; retrying is safe",),
-                retryable=True,
-                exit_code=7,
             )
         return ("ok" if up == len(seats) else "warn"), f"{up} of {len(seats)} answer"
 
@@ -398,7 +413,6 @@ class Probes:
                 f"the record gives {address} a seat, the committee on chain does not",
                 why=(f"generation {soon.generation if soon else 0} on chain",),
                 next=("take a fresh record of this network", "hearth config set attester.keystore FILE"),
-                exit_code=4,
             )
         return "warn", f"{address} holds no seat yet: the owner seats it"
 
@@ -412,8 +426,10 @@ def _said(finding: Finding) -> Said:
 def _an_attester(url: str) -> bool:
     import httpx
 
+    from keepers.wire.attester_client import make_http
+
     try:
-        with httpx.Client(timeout=5.0, trust_env=False) as client:
+        with make_http() as client:
             return client.get(f"{url.rstrip('/')}/v1/nodes/0").status_code < 500
     except (httpx.HTTPError, httpx.InvalidURL):
         return False

@@ -61,13 +61,18 @@ def chosen(options: Options, hearth: Hearth, text: str) -> Chosen:
             "H1005",
             f"{text!r} is no row of an offer",
             next=("hearth offers, then its row: hearth rent 1", "or: hearth rent --gpu NAME --hours TIME"),
-            exit_code=2,
         )
+    from keepers.chain.bounded_json import loads
+
     try:
-        kept = json.loads(_file(options, hearth).read_text(encoding="utf-8"))
-        rows, at = kept["rows"], int(kept["at"])
-    except (OSError, ValueError, KeyError, TypeError):
+        kept = loads(_file(options, hearth).read_text(encoding="utf-8"))
+        rows, at = [(str(row["ask"]), int(row["node"])) for row in kept["rows"]], int(kept["at"])
+        wish = (str(kept["gpu"]), str(kept["hours"]), str(kept["place"]), kept.get("max_usd"))
+        regions = tuple(int(region) for region in kept.get("regions", ()))
+    except FileNotFoundError:
         raise _gone("no offers were shown here yet") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise _gone("the file that keeps the last offers is damaged") from None
     if match[1] and match[1] != kept.get("id"):
         raise _gone(f"quote {match[1]} is not the last one")
     if kept.get("chain_id") != hearth.deployment.chain_id:
@@ -80,14 +85,9 @@ def chosen(options: Options, hearth: Hearth, text: str) -> Chosen:
             "H1005",
             f"the last offers had {len(rows)} rows, there is no row {match[2]}",
             next=("hearth offers",),
-            exit_code=2,
         )
-    row = rows[int(match[2]) - 1]
-    most = kept.get("max_usd")
-    return Chosen(
-        row["ask"], row["node"], kept["gpu"], kept["hours"], kept["place"], most, tuple(kept.get("regions", ()))
-    )
+    return Chosen(*rows[int(match[2]) - 1], *wish, regions)
 
 
 def _gone(why: str) -> HearthError:
-    return HearthError("H4201", "that row cannot be rented any more", why=(why,), next=("hearth offers",), exit_code=5)
+    return HearthError("H4201", "that row cannot be rented any more", why=(why,), next=("hearth offers",))

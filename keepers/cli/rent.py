@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from keepers.cli import units
-from keepers.cli.offers import _hours, nothing_fits
+from keepers.cli.offers import nothing_fits, wanted_of
 from keepers.cli.options import Options, command
 from keepers.cli.quotes import chosen
 from keepers.cli.receipt import receipt_data, receipt_text
 from keepers.cli.status import lease_data, lease_text
 from keepers.protocol.errors import HearthError
+from keepers.protocol.leases import least_prepaid, payment
 
 if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
@@ -54,7 +55,6 @@ def rent(
             "H1005",
             "rent what? A row of the last offers, or --gpu and --hours",
             next=("hearth rent --gpu NAME:N --hours TIME", "hearth offers, then: hearth rent 1"),
-            exit_code=2,
         )
     hearth = options.hearth()
     if idempotency_key and not options.dry_run and (first := hearth.rented(idempotency_key)) is not None:
@@ -67,16 +67,7 @@ def rent(
         gpu_text, term = gpu_text or picked.gpu, term or picked.hours
         ask, node, regions = picked.ask, picked.node, regions or picked.regions
         place, most = place or picked.place, most or picked.max_usd
-    name, count = units.gpu(gpu_text) if gpu_text else ("", 1)
-    duration = _hours(term or "")
-    quote = hearth.quote(
-        gpu=name,
-        count=count,
-        duration_s=duration,
-        regions=regions,
-        place=place,
-        max_usd_per_gpu_hour=None if most is None else units.price(most),
-    )
+    quote = wanted_of(gpu_text or "", term or "", most).quote(hearth, regions, place)
     rows = [r for r in quote.rows if node is None or r.node == node]
     rows = [r for r in rows if not ask or "0x" + r.signed.digest.hex() == ask]
     if not rows:
@@ -86,9 +77,9 @@ def rent(
         )
     plan = hearth.plan(
         rows[0],
-        gpus=count,
-        duration_s=duration,
-        prepaid_s=_hours(prepay) if prepay else None,
+        gpus=quote.gpus,
+        duration_s=quote.duration_s,
+        prepaid_s=units.hours(prepay) if prepay else None,
         idempotency_key=idempotency_key,
     )
     options.note(plan_text(hearth, plan))
@@ -113,7 +104,7 @@ def plan_text(hearth: Hearth, plan: RentPlan) -> str:
     parts.append(f"lock {units.say_usd(plan.deposit_wei)} · runs to {ends} or until you close")
     lines = [f" {'plan' if i == 0 else '':<5} {part}" for i, part in enumerate(parts)]
     sheet = plan.row.sheet
-    least = max(sheet.min_seconds, hearth.calendar.slot)
+    least = least_prepaid(sheet, hearth.calendar.slot)
     lines.append(
         f" you   pay attested seconds only · close any time after {units.say_duration(least)} · bond"
         f" {plan.bond_gwei / 1e9:,.4f} HRTH"
@@ -128,7 +119,7 @@ def plan_text(hearth: Hearth, plan: RentPlan) -> str:
 @click.option("--idempotency-key", default="", metavar="TEXT", help="Repeating it pays once.")
 def topup(options: Options, lease: str, time_text: str, idempotency_key: str) -> None:
     """Pay a running lease further ahead, never past the end of its term."""
-    seconds = _hours(time_text)
+    seconds = units.hours(time_text)
     hearth = options.hearth()
     view = hearth.status(lease)
     cost = seconds * view.terms.per_second
@@ -153,7 +144,7 @@ def close(options: Options, lease: str) -> None:
     if view.terms.stopped:
         options.note(f"lease {view.ordinal} has stopped already: {view.reason}")
     else:
-        owed = min(view.money.credits, (view.wall_s - view.money.settled) * view.terms.per_second)
+        owed = payment(view.terms, view.money, view.wall_s)
         options.note(
             f" plan  stop lease {view.ordinal} after {units.say_duration(view.wall_s)} · at least"
             f" {units.say_usd(view.money.credits - owed)} back at once, up to {units.say_usd(owed)} held until the"

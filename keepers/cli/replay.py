@@ -7,25 +7,21 @@ from pathlib import Path
 import rich_click as click
 
 from keepers.cli import units
-from keepers.cli.options import Options, command
+from keepers.cli.options import FILE, Options, command
 from keepers.protocol.errors import HearthError
-
-_FILE = click.Path(path_type=Path)
 
 
 @command()
-@click.option("--nodes", type=_FILE, required=True, metavar="FILE", help="Machines: node_id, gpu_model, gpu_count.")
+@click.option("--nodes", type=FILE, required=True, metavar="FILE", help="Machines: node_id, gpu_model, gpu_count.")
 @click.option(
     "--jobs",
-    type=_FILE,
+    type=FILE,
     required=True,
     metavar="FILE",
     help="Jobs: job_id, submit_s, duration_s, gpu_count, gpu_model.",
 )
-@click.option(
-    "--outages", type=_FILE, metavar="FILE", help="Up and down intervals: unit_id, start_s, end_s, available."
-)
-@click.option("--prices", type=_FILE, metavar="FILE", help="Rates: the median usd_per_gpu_hour of each gpu_model.")
+@click.option("--outages", type=FILE, metavar="FILE", help="Up and down intervals: unit_id, start_s, end_s, available.")
+@click.option("--prices", type=FILE, metavar="FILE", help="Rates: the median usd_per_gpu_hour of each gpu_model.")
 @click.option("--node-limit", type=click.IntRange(1), metavar="N", help="Only the first N nodes.")
 @click.option(
     "--from-day",
@@ -49,8 +45,8 @@ _FILE = click.Path(path_type=Path)
     metavar="S",
     help="The same seed gives the same report.",
 )
-@click.option("--report", type=_FILE, metavar="OUT.json", help="Write the report here.")
-@click.option("--leases-csv", type=_FILE, metavar="OUT.csv", help="Write a row a lease here.")
+@click.option("--report", type=FILE, metavar="OUT.json", help="Write the report here.")
+@click.option("--leases-csv", type=FILE, metavar="OUT.csv", help="Write a row a lease here.")
 def replay(
     options: Options,
     nodes: Path,
@@ -71,7 +67,9 @@ def replay(
     """
     for out in (report, leases_csv):
         if out is not None and not out.absolute().parent.is_dir():
-            raise HearthError("H1005", f"{out} cannot be written: its folder does not exist", exit_code=2)
+            raise HearthError("H1005", f"{out} cannot be written: its folder does not exist")
+        if out is not None and out.is_dir():
+            raise HearthError("H1005", f"{out} cannot be written: it is a folder")
 
     from keepers.cli.progress import Bar
     from keepers.replay import report as reports

@@ -1,4 +1,4 @@
-"""`hearth key rotate NODE`: a node's key replaced on chain and in the settings."""
+"""`hearth key rotate NODE` and `hearth key rotate operator`: a key replaced on chain and in the settings."""
 
 from __future__ import annotations
 
@@ -10,27 +10,45 @@ import rich_click as click
 
 from keepers.cli import units
 from keepers.cli.keyfiles import key_folder, make_password
-from keepers.cli.options import Command, Options
+from keepers.cli.options import FILE, Command, Options
+from keepers.cli.rotate_operator import rotate_operator
 from keepers.protocol.errors import HearthError
 
 if TYPE_CHECKING:
     from keepers.chain.keys import Signer
     from keepers.sdk.client import Hearth
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.command("rotate", cls=Command)
-@click.argument("node", type=click.IntRange(0))
-@click.option("--key", "keystore", type=_FILE, metavar="FILE", help="Keystore of the new key; a fresh one by default.")
-@click.option("--key-password-file", type=_FILE, metavar="FILE", help="Its password; default: the .pass file beside.")
+@click.argument("what", metavar="NODE|operator")
+@click.option("--provider", type=click.IntRange(0), metavar="ID", help="Whose operator; the key's own by default.")
+@click.option("--key", "keystore", type=FILE, metavar="FILE", help="Keystore of the new key; a fresh one by default.")
+@click.option("--key-password-file", type=FILE, metavar="FILE", help="Its password; default: the .pass file beside.")
 @click.pass_obj
-def rotate(options: Options, node: int, keystore: Path | None, key_password_file: Path | None) -> None:
-    """Replace a node's key from the next epoch on. Signed by the new key, sent by the provider's owner.
+def rotate(
+    options: Options, what: str, provider: int | None, keystore: Path | None, key_password_file: Path | None
+) -> None:
+    """Replace a node's key from the next epoch on, or the operator key at once. Sent by the provider's owner.
 
-    Interrupted? The same command goes on where it stopped. Once the chain has the new key, [agent] of the config names
-    it; restart the agent when the next epoch begins. At most once in the registry's answer window.
+    Interrupted? The same command goes on where it stopped; the old key is kept, and the config names the new one only
+    once the chain has it. A node: signed by the new key as well; restart the agent when the next epoch begins; at most
+    once in the registry's answer window. The operator: every ask signed before is void and has to be signed again.
     """
+    if what == "operator":
+        rotate_operator(options, provider, keystore, key_password_file)
+        return
+    if provider is not None:
+        raise HearthError("H1005", "--provider goes with: hearth key rotate operator")
+    _rotate_node(options, _index(what), keystore, key_password_file)
+
+
+def _index(what: str) -> int:
+    if not (what.isascii() and what.isdecimal()):
+        raise units.bad("key to rotate", what, "the number of a node, or: operator")
+    return int(what)
+
+
+def _rotate_node(options: Options, node: int, keystore: Path | None, key_password_file: Path | None) -> None:
     hearth = options.hearth()
     word = hearth.reads.node(node)
     at = hearth.head()
@@ -129,5 +147,4 @@ def switch(options: Options, node: int, keystore: Path) -> Path | None:
             f"the chain has the new key of node {node}, the config could not be changed",
             why=(error.message,),
             next=(f"hearth config set agent.keystores '{json.dumps(after)}'", f"hearth key rotate {node}"),
-            exit_code=error.exit_code,
         ) from None

@@ -77,7 +77,7 @@ def write_unit(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise HearthError("H1002", f"{path} cannot be written", why=(str(error.strerror),), exit_code=2) from None
+        raise HearthError("H1002", f"{path} cannot be written", why=(str(error.strerror),)) from None
 
 
 def start_commands(path: Path) -> list[list[str]]:
@@ -98,12 +98,12 @@ def has_systemd() -> bool:
 
 
 def start(path: Path) -> None:
-    """Run `start_commands`. Raises H1401 with the words of the one that failed."""
+    """Run `start_commands`. Raises H1402 with the words of the one that failed."""
     for command in start_commands(path):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise HearthError(
-                "H1401",
+                "H1402",
                 f"{shlex.join(command)} failed",
                 why=(done.stderr.strip() or f"exit status {done.returncode}",),
                 next=(f"journalctl --user -u {path.stem}",),

@@ -21,14 +21,15 @@ def stake() -> None:
 
 
 def own_provider(hearth: Hearth, provider: int | None) -> int:
-    """The provider given, else the key's only one. Raises H1005 where that is not clear."""
+    """The provider given, else the key's only one. Raises H1005 where that is not clear, or there is no such one."""
     if provider is not None:
+        hearth.reads.provider(provider)
         return provider
     mine = hearth.reads.providers_of(hearth.address)
     if len(mine) == 1:
         return mine[0]
     why = "this key owns no provider" if not mine else f"this key owns providers {', '.join(map(str, mine))}"
-    raise HearthError("H1005", "which provider?", why=why, next=("--provider ID", "hearth node register"), exit_code=2)
+    raise HearthError("H1005", "which provider?", why=why, next=("--provider ID", "hearth node register"))
 
 
 def _text(view: StakeView) -> str:

@@ -11,7 +11,7 @@ import rich_click as click
 
 from keepers.cli import output, units
 from keepers.cli.options import Options, command
-from keepers.protocol.leases import Reason
+from keepers.protocol.leases import Reason, payment
 
 if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
@@ -50,10 +50,9 @@ STATE_STYLE = {"RUNNING": "good", "LAPSED": "late", "STOPPED": "late", "ENDED": 
 
 def money_now(view: LeaseView, uptime: Uptime) -> dict[str, int]:
     """What a settlement now would pay, and what closing now would give back at once or hold; in wei."""
-    per_second, credits = view.terms.per_second, view.money.credits
-    due = min(credits, max(0, uptime.final_s - view.money.settled) * per_second)
-    owed = min(credits, max(0, view.wall_s - view.money.settled) * per_second)
-    return {"due_wei": due, "back_at_once_wei": credits - owed, "held_until_final_wei": owed}
+    due = payment(view.terms, view.money, uptime.final_s)
+    owed = payment(view.terms, view.money, view.wall_s)
+    return {"due_wei": due, "back_at_once_wei": view.money.credits - owed, "held_until_final_wei": owed}
 
 
 def uptime_data(view: LeaseView, uptime: Uptime) -> dict[str, Any]:
@@ -168,9 +167,10 @@ def _ending(hearth: Hearth, lease: str) -> Ending | None:
 @click.option("--renter", metavar="ADDRESS", help="Leases of this address instead of the key's.")
 def status(options: Options, lease: str | None, watch: bool, renter: str | None) -> None:
     """Your leases, ended ones included; or one of them in full."""
+    whose = None if renter is None else units.address(renter)
     hearth = options.hearth()
     if lease is None:
-        views = hearth.leases(renter)
+        views = hearth.leases(whose)
 
         def text() -> str:
             if not views:

@@ -31,9 +31,7 @@ def _queue(options: Options) -> Any:
     record = load_record(chosen_record(options.flags()))
     keystore = settings.renter.keystore  # type: ignore[attr-defined]
     if keystore is None:
-        raise HearthError(
-            "H1101", "no key is configured", next=("hearth config set renter.keystore FILE",), exit_code=4
-        )
+        raise HearthError("H1101", "no key is configured", next=("hearth config set renter.keystore FILE",))
     return Queue(open_store(settings.database(record.network)), keystore_address(keystore), record.codec(), lambda: 0)
 
 
@@ -88,7 +86,7 @@ def show(options: Options, key: str) -> None:
     if row is None and key.startswith("0x"):
         row = next((r for r in queue.rows((), 10_000) if "0x" + r.tx_hash.hex() == key.lower()), None)
     if row is None:
-        raise HearthError("H1005", f"the outbox has no {key!r}", next=("hearth tx list",), exit_code=2)
+        raise HearthError("H1005", f"the outbox has no {key!r}", next=("hearth tx list",))
     data = _data(row)
     options.emit(
         "tx", data, lambda: "\n".join(f" {name:<9} {value}" for name, value in data.items() if value not in (None, ""))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 
 from keepers.protocol.errors import HearthError
-from keepers.protocol.units import GWEI, WAD
+from keepers.protocol.units import GWEI, WAD, decimal_text
 
 _UNITS = {
     "s": 1,
@@ -22,16 +22,18 @@ _UNITS = {
     "days": 86_400,
 }
 _NUMBER = re.compile(r"\d+(\.\d+)?|\.\d+")
+LONGEST = 100  # characters of anything that is typed as a number, a duration or a time
 
 
 def bad(what: str, text: str, fix: str) -> HearthError:
     """A usage error (H1005, exit 2) about one value."""
-    return HearthError("H1005", f"{text!r} is no {what}", next=(fix,), exit_code=2)
+    shown = text if len(text) <= LONGEST else f"{text[:20]}…"
+    return HearthError("H1005", f"{shown!r} is no {what}", next=(fix,))
 
 
 def number(text: str, what: str, fix: str) -> Fraction:
     """A plain decimal number above zero."""
-    if not _NUMBER.fullmatch(text):
+    if len(text) > LONGEST or not _NUMBER.fullmatch(text):
         raise bad(what, text, fix)
     value = Fraction(text)
     if value <= 0:
@@ -43,6 +45,8 @@ def duration(text: str) -> int:
     """Seconds of `12h`, `90m`, `1d 6h`, `5 h 05 min`, or a bare number of seconds."""
     fix = "write a duration like 12h, 90m, 1d 6h or 300s"
     cleaned = text.strip().lower()
+    if len(cleaned) > LONGEST:
+        raise bad("duration", text, fix)
     if cleaned.isdecimal():
         seconds = Fraction(int(cleaned))
     else:
@@ -54,6 +58,11 @@ def duration(text: str) -> int:
     if seconds <= 0 or seconds.denominator != 1 or seconds >= 2**32:
         raise bad("duration of 1 s to 136 years, in whole seconds", text, fix)
     return int(seconds)
+
+
+def hours(text: str) -> int:
+    """Seconds of a term: as `duration`, but a bare number means hours."""
+    return duration(f"{text}h" if text.replace(".", "", 1).isdecimal() else text)
 
 
 def moment(text: str, now: int) -> int:
@@ -115,14 +124,12 @@ def say_duration(seconds: int) -> str:
 
 def say_usd(wei: int, places: int = 4) -> str:
     """`$4.3920`, rounded down: nothing is shown that is not there."""
-    scaled = abs(wei) * 10**places // WAD
-    return f"{'-' if wei < 0 else ''}${scaled // 10**places:,}.{scaled % 10**places:0{places}d}"
+    return f"{'-' if wei < 0 else ''}${decimal_text(abs(wei), places)}"
 
 
 def say_tokens(wei: int, symbol: str = "HRTH") -> str:
     """`24.0602 HRTH`, rounded down."""
-    scaled = wei * 10**4 // WAD
-    return f"{scaled // 10**4:,}.{scaled % 10**4:04d} {symbol}"
+    return f"{decimal_text(wei, 4)} {symbol}"
 
 
 def say_rate(rate_wei: int) -> str:
@@ -145,8 +152,13 @@ def short(address: str) -> str:
     return f"{address[:6]}…{address[-4:]}" if len(address) > 12 else address
 
 
-def address_number(text: str) -> int:
-    """An address as a number."""
+def address(text: str) -> str:
+    """An address, lower case."""
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text.strip()):
         raise bad("address", text, "write 0x and 40 hex digits")
-    return int(text.strip(), 16)
+    return text.strip().lower()
+
+
+def address_number(text: str) -> int:
+    """An address as a number."""
+    return int(address(text), 16)

@@ -93,11 +93,9 @@ def _wanted(settings: Settings, names: list[str] | None) -> list[str]:
     wanted = names or configured(settings)
     unknown = [name for name in wanted if name not in ROLES]
     if unknown:
-        raise HearthError(
-            "H1005", f"there is no role {unknown[0]!r}", next=(f"--roles {','.join(ROLES)}",), exit_code=2
-        )
+        raise HearthError("H1005", f"there is no role {unknown[0]!r}", next=(f"--roles {','.join(ROLES)}",))
     if not wanted:
-        raise HearthError("H1101", "the config has no key for any role", next=("hearth init ROLE",), exit_code=4)
+        raise HearthError("H1101", "the config has no key for any role", next=("hearth init ROLE",))
     return list(dict.fromkeys(wanted))
 
 
@@ -129,7 +127,7 @@ def configured(settings: Settings) -> list[str]:
 
 
 def build_role(name: str, settings: Settings, record: Deployment) -> Role[Any, Any]:
-    """A role from its section of the settings. Raises H1101 (no key), H3101 (stand-in on a public network)."""
+    """A role from its section of the settings. Raises H1101 (no key), H1001 (stand-in on a public network)."""
     sections: Any = settings
     if name == "agent":
         return _agent(sections.agent, record)
@@ -142,7 +140,6 @@ def build_role(name: str, settings: Settings, record: Deployment) -> Role[Any, A
             "H1101",
             f"no key is configured for the {name}",
             next=("hearth key new", f"hearth config set {name}.keystore FILE"),
-            exit_code=4,
         )
     if name == "attester":
         from keepers.roles.attester.prices import build_sources
@@ -176,7 +173,6 @@ def _agent(section: Any, record: Deployment) -> Role[Any, Any]:
             "the agent has no node",
             why=("[agent] nodes and keystores are empty",),
             next=("hearth node register",),
-            exit_code=4,
         )
     password = section.password.get_secret_value() if section.password else None
     nodes = []
@@ -185,7 +181,9 @@ def _agent(section: Any, record: Deployment) -> Role[Any, Any]:
         key = open_keystore(path, password, None if password else beside)
         declared = section.stand_in[i] if section.stand_in else ""
         if declared and not record.local:
-            raise HearthError("H3101", "a stand-in is for local networks: this one is public")
+            raise HearthError(
+                "H1001", "agent.stand_in is for local networks: this one is public", next=("remove that setting",)
+            )
         if declared:
             model, count, label = declared.split(":")
             nodes.append(NodeKey(index, key, StandIn(model, int(count), label)))

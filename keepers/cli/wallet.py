@@ -8,6 +8,8 @@ import rich_click as click
 
 from keepers.cli import units
 from keepers.cli.options import Options, group
+from keepers.cli.stake import own_provider
+from keepers.protocol.units import credits_for
 
 if TYPE_CHECKING:
     from keepers.sdk.types import Wallet
@@ -19,7 +21,7 @@ def wallet() -> None:
 
 
 def _text(wallet: Wallet) -> str:
-    worth = wallet.backing_wei * wallet.price // 10**12
+    worth = credits_for(wallet.backing_wei, wallet.price)
     return "\n".join(
         [
             f" key      {wallet.address}          block {wallet.block}",
@@ -37,8 +39,9 @@ def _text(wallet: Wallet) -> str:
 @click.pass_obj
 def show(options: Options, address: str | None) -> None:
     """What an address holds; yours by default."""
+    wanted = None if address is None else units.address(address)
     hearth = options.hearth()
-    found = hearth.wallet(address)
+    found = hearth.wallet(wanted)
     options.emit("wallet", found, lambda: _text(found), hearth)
 
 
@@ -86,7 +89,7 @@ def refund(options: Options, usd: str, idempotency_key: str) -> None:
 def redeem(options: Options, provider: int | None) -> None:
     """Redeem tallies of closed periods: a provider's, or the bounties of this key."""
     hearth = options.hearth()
-    key = provider if provider is not None else int(hearth.address, 16)
+    key = int(hearth.address, 16) if provider is None else own_provider(hearth, provider)
     earned = hearth.earnings(key)
     closed = sum(t.closed for t in earned.tallies)
     options.note(f" plan  redeem {units.say_usd(earned.redeemable_wei)} in {closed} closed periods")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-WAD = 10**18
+from keepers.protocol.units import decimal_text
 
 
 def usd(wei: int, places: int = 6) -> str:
     """USD of wei, rounded down."""
-    scaled = wei * 10**places // WAD
-    return f"{scaled // 10**places:,}.{scaled % 10**places:0{places}d}"
+    return decimal_text(wei, places)
 
 
 def tokens(wei: int) -> str:

@@ -28,13 +28,14 @@ from keepers.localnet.processes import Crew, up_command
 from keepers.protocol.counters import Leaf, mask_of
 from keepers.protocol.epochs import SLOTS
 from keepers.protocol.errors import HearthError
+from keepers.protocol.nodes import Status
 from keepers.protocol.units import WAD
 from keepers.replay import bill as second_opinion
 from keepers.sdk.client import Hearth, rate_wei
 from keepers.sdk.connect import connect, load_settings
 from keepers.sdk.offers import to_json
 from keepers.sdk.reads import parameter
-from keepers.sdk.types import LeaseView, NodeState, Receipt
+from keepers.sdk.types import LeaseView, Receipt
 
 CLASS = "RTX-4090-24GB"
 GPUS = 2
@@ -81,7 +82,7 @@ def run(
             wrong = Plot(network, crew, story, say, keep, page).play()
         except HearthError as error:
             why, next_ = [*error.why, *_last_words(crew)], [*error.next, f"read {network.folder}/logs"]
-            raise HearthError(error.code, error.message, why, next_, exit_code=1) from error
+            raise HearthError(error.code, error.message, why, next_) from error
         if keep:
             _stay(story, network)
     return wrong
@@ -157,7 +158,7 @@ class Plot:
             f"renter burns tokens for ${usd(wallet.credits_wei, 4)} of credits, which carry"
             f" {tokens(wallet.backing_wei)} HRTH of backing",
         )
-        self._wait("active nodes", lambda: all(w.state is NodeState.ACTIVE for w in renter.reads.nodes()))
+        self._wait("active nodes", lambda: all(w.status is Status.ACTIVE for w in renter.reads.nodes()))
         self.story.tell("active", "the first clean epoch is usable: the settler has activated every node")
         view = self._rent(renter)
         gone = self._freeze(renter, view, fleet)

@@ -78,11 +78,6 @@ class GpuClass:
     memory_gib: int
 
 
-def class_names() -> tuple[str, ...]:
-    """Every class name that this table can give, sorted."""
-    return tuple(sorted(_class(model, *row[:2]).name for model, rows in _TABLE.items() for row in rows))
-
-
 def classify(name: str, pci_device: int, memory_mib: int, pci_vendor: int = 0x10DE) -> GpuClass | None:
     """The class of a GPU, or None where this table does not know it.
 
@@ -94,7 +89,7 @@ def classify(name: str, pci_device: int, memory_mib: int, pci_vendor: int = 0x10
     for model, rows in _TABLE.items():
         for form, gib, ids in rows:
             if pci_device in ids:
-                return _class(model, form, gib) if _fits(memory_mib, gib) else None
+                return _class(model, form, gib) if memory_fits(memory_mib, gib) else None
     return _by_name(name, memory_mib)
 
 
@@ -112,14 +107,15 @@ def _by_name(name: str, memory_mib: int) -> GpuClass | None:
         wanted = next((form for word, form in _FORMS.items() if word in rest), "")
         if re.sub(r"\b(SXM[0-9]?|PCIE|NVL|[0-9]+GB)\b", "", rest).strip("-"):
             continue  # words that we do not know make it another product
-        fits = [row for row in _TABLE[model] if row[0].startswith(wanted) and _fits(memory_mib, row[1])]
+        fits = [row for row in _TABLE[model] if row[0].startswith(wanted) and memory_fits(memory_mib, row[1])]
         if len(fits) == 1:
             return _class(model, fits[0][0], fits[0][1])
         return None
     return None
 
 
-def _fits(memory_mib: int, gib: int) -> bool:
+def memory_fits(memory_mib: int, gib: int) -> bool:
+    """Whether what NVML reports as total is a card's nominal memory."""
     # NVML reports what is left after ECC and firmware took their part: 46,068 MiB of an L40S with 48 GiB
     return gib * 1024 * 88 <= memory_mib * 100 <= gib * 1024 * 104
 

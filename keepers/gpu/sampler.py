@@ -130,7 +130,7 @@ class Sampler:
             return Telemetry("nvml", UNKNOWN, cause=f"{error.code} {error.message}")
         except (DeviceLost, TimeoutError) as error:
             self._forget()
-            return Telemetry("nvml", UNKNOWN, cause=f"H3101 {error}")
+            return Telemetry("nvml", UNKNOWN, cause=f"H3108 {error}")
         if not indexes:
             self._forget()
             return Telemetry("nvml", UNKNOWN, cause="H3101 NVML lists no GPU (unknown, not zero)")

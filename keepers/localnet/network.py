@@ -30,9 +30,9 @@ from keepers.chain.deployment import Deployment, load_record
 from keepers.chain.keys import LocalSigner, new_signer, open_keystore, write_keystore, write_private
 from keepers.localnet.anvil import ROOT, Anvil, free_port
 from keepers.protocol.errors import HearthError
+from keepers.protocol.units import WAD
 
 DEPLOY_LIMIT = 300  # seconds: a cold cache compiles the suite in 40 s on two cores
-ETHER = 10**18
 _TAIL = 12  # lines of a failed script that an error shows
 
 
@@ -183,7 +183,7 @@ class LocalNetwork:
         keystore, password_file = folder / f"{name}.json", folder / f"{name}.pass"
         write_private(password_file, password + "\n")
         write_keystore(keystore, secret, password)
-        self.chain.call("anvil_setBalance", signer.address, hex(ether * ETHER))
+        self.chain.call("anvil_setBalance", signer.address, hex(ether * WAD))
         made = self._keys[name] = PersonKey(name, signer.address, keystore, password_file)
         return made
 

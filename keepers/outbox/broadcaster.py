@@ -20,6 +20,7 @@ from keepers.chain.reverts import Reverted
 from keepers.chain.rpc import MaybeSent, RpcError
 from keepers.outbox.classify import Answer, classify
 from keepers.outbox.policy import PURGE_GAS, Policy, above_cap
+from keepers.outbox.rows import Rows
 from keepers.outbox.tables import ATTEMPTS, ROWS
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
@@ -63,6 +64,7 @@ class Broadcaster:
         observer: Observer | None = None,
     ) -> None:
         self._store, self._rpc, self._signer, self._chain_id = store, rpc, signer, chain_id
+        self._rows = Rows(store, signer.address, now)
         self._policy, self._now, self._cp, self._observer = policy, now, crash, observer
 
     def step(self, head: BlockRef) -> int:
@@ -71,10 +73,10 @@ class Broadcaster:
         Raises H2001 where no endpoint answers; what was begun is safe.
         """
         moved = self._expire()
-        for row in self._rows(TxState.PENDING):
+        for row in self._rows.of_state(TxState.PENDING):
             moved += self._tend(row, head)
-        free = self._policy.in_flight - len(self._rows(TxState.PENDING))
-        for row in self._rows(TxState.QUEUED)[: max(0, free)]:
+        free = self._policy.in_flight - len(self._rows.of_state(TxState.PENDING))
+        for row in self._rows.of_state(TxState.QUEUED)[: max(0, free)]:
             moved += self._first(row, head)
         return moved
 
@@ -181,7 +183,7 @@ class Broadcaster:
         """Park a row that would revert: it is never sent, and rows behind it go on."""
         tries = row.tries + 1
         if row.after and tries < self._policy.revert_tries:  # the block of its predecessor may not be seen everywhere
-            self._update(row, tries=tries, retry_at=self._now() + 2 * tries, reason=error.reason, code=error.code)
+            self._rows.update(row, tries=tries, retry_at=self._now() + 2 * tries, reason=error.reason, code=error.code)
             return 0
         self._end(row, TxState.REFUSED, error.reason, error.code)
         return 1
@@ -189,7 +191,7 @@ class Broadcaster:
     # rows with a nonce
 
     def _tend(self, row: Row[Any], head: BlockRef) -> int:
-        attempts = self._attempts(row)
+        attempts = self._rows.attempts(row)
         now = self._now()
         if not attempts:  # cannot be: nonce and attempt are one commit
             raise HearthError("H9001", f"outbox row {row.key} has a nonce and no attempt")
@@ -301,12 +303,12 @@ class Broadcaster:
             connection.execute(
                 update(ROWS)
                 .where(late & (ROWS.c.state == TxState.QUEUED.value))
-                .values(state=TxState.REFUSED.value, reason=reason, code="H2015", updated=now)
+                .values(state=TxState.REFUSED.value, reason=reason, code="H2017", updated=now)
             )
             connection.execute(
                 update(ROWS)
                 .where(late & (ROWS.c.state == TxState.PENDING.value) & (ROWS.c.purge == ""))
-                .values(purge=TxState.REFUSED.value, reason=reason, code="H2015", updated=now)
+                .values(purge=TxState.REFUSED.value, reason=reason, code="H2017", updated=now)
             )
 
         self._store.write(commit, durable=True)
@@ -315,33 +317,12 @@ class Broadcaster:
                 self._observer.dropped(row.kind)
         return len(queued)
 
-    def _rows(self, state: TxState) -> list[Row[Any]]:
-        order = (ROWS.c.nonce,) if state is TxState.PENDING else (ROWS.c.priority, ROWS.c.id)
-        query = select(ROWS).where((ROWS.c.signer == self._signer.address) & (ROWS.c.state == state.value))
-        with self._store.read() as connection:
-            return list(connection.execute(query.order_by(*order)).all())
-
-    def _attempts(self, row: Row[Any]) -> list[Row[Any]]:
-        query = select(ATTEMPTS).where((ATTEMPTS.c.row_id == row.id) & (ATTEMPTS.c.nonce == row.nonce))
-        with self._store.read() as connection:
-            return list(connection.execute(query.order_by(ATTEMPTS.c.id)).all())
-
     def _note(self, row: Row[Any], reason: str, code: str, wait: int = 0) -> int:
         """Say why a row waits; nothing is written where that is known already."""
         if row.reason != reason or wait:
-            self._update(row, reason=reason, code=code, retry_at=self._now() + wait if wait else row.retry_at)
+            self._rows.update(row, reason=reason, code=code, retry_at=self._now() + wait if wait else row.retry_at)
         return 0
 
     def _end(self, row: Row[Any], state: TxState, reason: str, code: str) -> None:
-        self._update(row, state=state.value, reason=reason, code=code)
+        self._rows.update(row, state=state.value, reason=reason, code=code)
         log.info("ended", extra={"key": row.key, "state": state.value, "reason": reason, "code": code})
-
-    def _update(self, row: Row[Any], **values: Any) -> None:
-        def commit(connection: Connection) -> None:
-            connection.execute(
-                update(ROWS)
-                .where((ROWS.c.id == row.id) & (ROWS.c.state == row.state))
-                .values(updated=self._now(), **values)
-            )
-
-        self._store.write(commit, durable=True)

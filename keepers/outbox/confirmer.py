@@ -10,13 +10,14 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, update
 
 from keepers.chain.ports import BlockRef, TxState
 from keepers.chain.reverts import Reverted
 from keepers.chain.rpc import Receipt
 from keepers.outbox.broadcaster import Crash, Observer
 from keepers.outbox.policy import Policy
+from keepers.outbox.rows import Rows
 from keepers.outbox.tables import ATTEMPTS, ROWS
 from keepers.protocol.errors import HearthError
 from keepers.store.engine import Store
@@ -50,25 +51,27 @@ class Confirmer:
         observer: Observer | None = None,
     ) -> None:
         self._store, self._rpc, self._address = store, rpc, address.lower()
+        self._rows = Rows(store, address, now)
         self._policy, self._now, self._cp, self._observer = policy, now, crash, observer
 
     def step(self, head: BlockRef, final: BlockRef) -> int:
         """One pass; returns how many rows moved. Raises H2001 where no endpoint answers."""
         moved = 0
-        pending = self._rows(TxState.PENDING)
+        pending = self._rows.of_state(TxState.PENDING)
         if pending:
             used = self._rpc.nonce(self._address)
             for row in pending:
                 if row.nonce < used:
                     moved += self._look_for(row, final)
-        for row in self._rows(TxState.MINED):
+        for row in self._rows.of_state(TxState.MINED):
             moved += self._watch(row, head, final)
         return moved
 
     def _look_for(self, row: Row[Any], final: BlockRef) -> int:
         """The row's nonce is used: by one of its attempts, or by a transaction that is not ours."""
-        hashes = self._hashes(row)
-        for attempt, receipt in zip(hashes, self._rpc.receipts([bytes(a.hash) for a in hashes]), strict=True):
+        attempts = self._rows.attempts(row)
+        hashes = [bytes(attempt.hash) for attempt in attempts]
+        for attempt, receipt in zip(attempts, self._rpc.receipts(hashes), strict=True):
             if receipt is not None:
                 self._cp("confirm.seen")
                 self._mined(row, attempt, receipt)
@@ -76,25 +79,25 @@ class Confirmer:
                 return 1
         now = self._now()
         if not row.missing_since:
-            self._update(row, missing_since=now)
+            self._rows.update(row, missing_since=now)
             return 0
         if now - row.missing_since < self._policy.foreign_after:
             return 0
         if self._rpc.nonce(self._address, final.number) <= row.nonce:
             return 0  # used, but not finally: a reorg may still bring ours
-        if any(r is not None for r in self._rpc.receipts([bytes(a.hash) for a in hashes])):
+        if any(receipt is not None for receipt in self._rpc.receipts(hashes)):
             return 0
         return self._foreign(row)
 
     def _foreign(self, row: Row[Any]) -> int:
         """Another transaction of this key finally took the nonce: ours can never be mined, so it may be sent anew."""
         if row.purge:
-            self._update(row, state=row.purge, nonce=None, missing_since=0)
+            self._rows.update(row, state=row.purge, nonce=None, missing_since=0)
             if self._observer and row.purge == TxState.DROPPED.value:
                 self._observer.dropped(row.kind)
             return 1
         log.warning("foreign", extra={"key": row.key, "nonce": row.nonce})
-        self._update(
+        self._rows.update(
             row,
             state=TxState.QUEUED.value,
             nonce=None,
@@ -110,7 +113,7 @@ class Confirmer:
             reason, code = row.reason, row.code
         elif receipt.status != 1:
             reason, code = self._why(row, receipt)
-        self._update(
+        self._rows.update(
             row,
             state=TxState.MINED.value,
             reason=reason,
@@ -132,12 +135,12 @@ class Confirmer:
                 return 0  # the endpoint lags
             return self._undone(row)
         if receipt.block_hash != bytes(row.block_hash):
-            attempt = next(a for a in self._hashes(row) if bytes(a.hash) == receipt.tx_hash)
+            attempt = next(a for a in self._rows.attempts(row) if bytes(a.hash) == receipt.tx_hash)
             self._mined(row, attempt, receipt)
             return 1
         if receipt.block_number > final.number:
             return 0
-        attempt = next(a for a in self._hashes(row) if bytes(a.hash) == receipt.tx_hash)
+        attempt = next(a for a in self._rows.attempts(row) if bytes(a.hash) == receipt.tx_hash)
         if attempt.purpose == "purge":
             state = row.purge or TxState.DROPPED.value
             if self._observer and state == TxState.DROPPED.value:
@@ -145,7 +148,7 @@ class Confirmer:
         else:
             state = TxState.DONE.value if receipt.status == 1 else TxState.FAILED.value
         self._cp("confirm.final")
-        self._update(row, state=state, purge="")
+        self._rows.update(row, state=state, purge="")
         self._cp("confirm.ended")
         log.info("ended", extra={"key": row.key, "state": state, "reason": row.reason, "block": receipt.block_number})
         return 1
@@ -153,7 +156,7 @@ class Confirmer:
     def _undone(self, row: Row[Any]) -> int:
         """A reorg removed its block: back to pending, and the newest attempt is handed over again at once."""
         log.warning("reorg", extra={"key": row.key, "nonce": row.nonce, "block": row.block_number})
-        newest = self._hashes(row)[-1]
+        newest = self._rows.attempts(row)[-1]
 
         def commit(connection: Connection) -> None:
             connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.id == newest.id).values(sent_at=0))
@@ -186,25 +189,3 @@ class Confirmer:
         except HearthError as error:
             return f"failed; its reason cannot be read: {error.message}", "H2014"
         return f"failed after {receipt.gas_used} gas; called alone it does not", "H2014"
-
-    def _rows(self, state: TxState) -> list[Row[Any]]:
-        query = select(ROWS).where((ROWS.c.signer == self._address) & (ROWS.c.state == state.value))
-        with self._store.read() as connection:
-            return list(connection.execute(query.order_by(ROWS.c.nonce)).all())
-
-    def _hashes(self, row: Row[Any]) -> list[Row[Any]]:
-        query = select(ATTEMPTS.c.id, ATTEMPTS.c.hash, ATTEMPTS.c.purpose).where(
-            (ATTEMPTS.c.row_id == row.id) & (ATTEMPTS.c.nonce == row.nonce)
-        )
-        with self._store.read() as connection:
-            return list(connection.execute(query.order_by(ATTEMPTS.c.id)).all())
-
-    def _update(self, row: Row[Any], **values: Any) -> None:
-        def commit(connection: Connection) -> None:
-            connection.execute(
-                update(ROWS)
-                .where((ROWS.c.id == row.id) & (ROWS.c.state == row.state))
-                .values(updated=self._now(), **values)
-            )
-
-        self._store.write(commit, durable=True)

@@ -31,7 +31,6 @@ class KeyLock:
                 f"process {holder} already sends with {self._address}",
                 why=("two senders of one key would collide in their nonces",),
                 next=("stop it first, or give this role a key of its own",),
-                exit_code=4,
             ) from None
         os.ftruncate(handle, 0)
         os.write(handle, str(os.getpid()).encode())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keepers.chain.fees import Fees, quote
+from keepers.protocol.units import BPS, GWEI
 
 BUMP_BPS = 11_100  # geth demands + 10 % on both caps; anvil + 5 %
-GWEI = 10**9
 PURGE_GAS = 21_000
+TIP = GWEI // 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +17,13 @@ class Policy:
     """Limits of one key's outbox. `max_fee` is a hard cap: above it a row waits, however long."""
 
     max_fee: int = 100 * GWEI
-    tip: int = GWEI // 10
+    tip: int = TIP
     bump_after: int = 60
     resend_after: int = 20
     max_bumps: int = 12
     in_flight: int = 16
     gas_margin_bps: int = 12_500  # of the estimate: state may move between estimate and block
+    gas_reserve: int = 40_000  # besides: the first settlement of a period writes two new tallies, 17,100 more each
     max_gas: int = 16_000_000
     funds_wait: int = 30
     foreign_after: int = 60  # seconds without a receipt after which a used nonce counts as another's
@@ -48,12 +50,12 @@ class Policy:
 
     def gas_limit(self, estimate: int) -> int:
         """Gas to allow for an estimate."""
-        return min(self.max_gas, estimate * self.gas_margin_bps // 10_000 + 1)
+        return min(self.max_gas, estimate * self.gas_margin_bps // BPS + self.gas_reserve)
 
 
 def raised(fee: int) -> int:
     """A fee raised by 11 %, rounded up; at least 1 wei, or a zero tip could never be replaced."""
-    return max(-(-fee * BUMP_BPS // 10_000), fee + 1)
+    return max(-(-fee * BUMP_BPS // BPS), fee + 1)
 
 
 def above_cap(base_fee: int, policy: Policy) -> str:

@@ -31,7 +31,7 @@ class Queue:
     def enqueue(self, send: Send, tx: Any = None) -> Sent:
         """Record a wanted transaction; `tx` is the connection of the caller's own store transaction.
 
-        The same key gives the first row back. Raises H2011 where that row is another call, H1005 for a malformed key.
+        The same key gives the first row back. Raises H2016 where that row is another call, H1005 for a malformed key.
         """
         to, data = self._codec.encode(send.call)
         if tx is not None:
@@ -47,11 +47,10 @@ class Queue:
             same = (found.to, bytes(found.data), found.value, found.signer) == (to, data, send.value, self._address)
             if not same and not reopen:
                 raise HearthError(
-                    "H2011",
+                    "H2016",
                     f"{send.key} already stands in the outbox for another call",
                     why=(f"there: {found.call} ({found.state})", f"now: {send.call}"),
-                    next=(f"hearth tx show {send.key}",),
-                    exit_code=8,
+                    next=(f"hearth tx show {send.key}", "use another --idempotency-key"),
                 )
             if reopen:
                 self._reopen(connection, found, send, to, data)
@@ -102,13 +101,13 @@ class Queue:
         connection.execute(
             update(ROWS)
             .where(older & (ROWS.c.state == TxState.QUEUED.value))
-            .values(state=TxState.DROPPED.value, reason=reason, updated=now)
+            .values(state=TxState.DROPPED.value, reason=reason, code="H2017", updated=now)
         )
         # One that holds a nonce is replaced by an empty transaction when its time for a replacement comes.
         connection.execute(
             update(ROWS)
             .where(older & (ROWS.c.state == TxState.PENDING.value) & (ROWS.c.purge == ""))
-            .values(purge=TxState.DROPPED.value, reason=reason, updated=now)
+            .values(purge=TxState.DROPPED.value, reason=reason, code="H2017", updated=now)
         )
 
     def status(self, key: str) -> Sent | None:

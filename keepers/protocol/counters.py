@@ -89,7 +89,7 @@ class Header:
 
     def ring_word(self, root: bytes) -> bytes:
         """w of the epoch: keccak256(root ‖ header)."""
-        return keccak(root + word(self.pack()))
+        return ring_word(root, self.pack())
 
 
 @dataclass(frozen=True)

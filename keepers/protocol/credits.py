@@ -1,15 +1,32 @@
 """Credits: bought by burning, moved with their own backing, redeemed or refunded by minting at most that backing.
 
 A balance is (credits, backing): wei of a USD, wei of the token burned for exactly these credits.
-Word: credits 128 @128 | backing 128 @0. Source: docs/protocol.md §9.
+Word: credits 128 @128 | backing 128 @0. Source: docs/protocol.md §8.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keepers.protocol.units import BPS, M40, M128, bps_ceil, bps_floor, credits_for, fits, mul_div_floor, tokens_for
+from keepers.protocol.units import (
+    BPS,
+    M40,
+    M128,
+    PRICE_ONE,
+    bps_ceil,
+    bps_floor,
+    credits_for,
+    fits,
+    mul_div_ceil,
+    mul_div_floor,
+    tokens_for,
+)
 
+MAX_BOUNTY = 100  # ceilings of the engine, bps: a settler's share of a payment …
+MAX_CUT = 1_000  # … bounty and fee together …
+MAX_SPREAD = 1_000  # … what buying and refunding cost …
+MAX_ATTESTERS = 3_000  # … and the attesters' and the builders' shares of the fee
+MAX_BUILDERS = 2_000
 COVER_BPS = 9_500  # a deposit's backing must be worth at least 95 % of its credits
 
 
@@ -57,9 +74,14 @@ def buy(tokens: int, price_low: int, spread: int) -> int:
     return bps_floor(credits_for(tokens, price_low), BPS - spread)
 
 
+def burn_for(credits: int, price_low: int, spread: int) -> int:
+    """Fewest tokens (wei) whose burn buys at least `credits`: the inverse of `buy`."""
+    return mul_div_ceil(mul_div_ceil(credits, BPS, BPS - spread), PRICE_ONE, price_low)
+
+
 def covers(moved: Balance, price_low: int) -> bool:
     """Whether backing · p ≥ 95 % of the credits moved in."""
-    return moved.backing * price_low * BPS >= moved.credits * COVER_BPS * 10**12
+    return moved.backing * price_low * BPS >= moved.credits * COVER_BPS * PRICE_ONE
 
 
 def bounty(paid: Balance, bps: int) -> Balance:

@@ -22,3 +22,11 @@ def word(value: int) -> bytes:
 def to_int(data: bytes) -> int:
     """Big-endian bytes as an integer."""
     return int.from_bytes(data, "big")
+
+
+def create_address(creator: bytes, nonce: int) -> bytes:
+    """Address (20 bytes) of the contract that `creator` makes with CREATE: the end of keccak(rlp([creator, nonce]))."""
+    number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    item = number if 0 < nonce < 0x80 else bytes([0x80 + len(number)]) + number
+    body = bytes([0x80 + len(creator)]) + creator + item
+    return keccak(bytes([0xC0 + len(body)]) + body)[12:]

@@ -14,16 +14,14 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from keepers.protocol.counters import Header, Leaf, down_seconds, fault_seconds
-from keepers.protocol.epochs import Calendar
-from keepers.protocol.units import M16, M32, M64, M96, M128, field, fits, mul_div_ceil, tokens_for
+from keepers.protocol.epochs import RING, Calendar
+from keepers.protocol.units import BPS, M16, M32, M64, M96, M128, field, fits, mul_div_ceil, tokens_for
 
 ANCHOR_BIAS = 2**31  # base is signed: it is stored with this added, so that 0 means no anchor
 NO_LIMIT = 2**32 - 1  # a sheet without a downtime limit
 BOND_BPS = 15_000  # 150 %: room for a fall of the token's price
-BPS = 10_000
 GWEI_PER_PRICE = 1_000  # wei of USD × 1e12 / price = wei of token; / 1e9 = gwei, so 1e12 / 1e9
 FINISHED = 1 << 6
-NOTICE = 1 << 7
 BARRED_TERMS = 15 | FINISHED
 
 
@@ -235,9 +233,9 @@ def effective_stop(terms: Terms, money: Money) -> int:
     return terms.start + terms.stop_after if terms.stopped else until(terms, money)
 
 
-def anchor_epoch(terms: Terms, calendar: Calendar, top: int, ring: int) -> int:
-    """e1 = max(epoch(start), top - ring + 1): the only epoch from whose leaf the base may be taken."""
-    return max(calendar.epoch(terms.start), top - ring + 1)
+def anchor_epoch(terms: Terms, calendar: Calendar, top: int) -> int:
+    """e1 = max(epoch(start), top - RING + 1): the only epoch from whose leaf the base may be taken."""
+    return max(calendar.epoch(terms.start), top - RING + 1)
 
 
 def base_of(terms: Terms, calendar: Calendar, epoch: int, header: Header, leaf: Leaf) -> int:
@@ -336,7 +334,7 @@ def is_harmless(terms: Terms, sheet: Sheet, calendar: Calendar) -> bool:
     return whole + calendar.period_seconds > terms.start + terms.stop_after
 
 
-def is_abandoned(stop: int, now: int, abandon: int, ring: int, calendar: Calendar, usable_at: int) -> bool:
+def is_abandoned(stop: int, now: int, abandon: int, calendar: Calendar, usable_at: int) -> bool:
     """Whether a lease that stopped at `stop` may finish without a proof: no exit waits for a report for ever.
 
     `usable_at` of epoch(stop - 1): 0 = no report stands, 1 = it left the ring (it was usable), else the second from
@@ -344,7 +342,7 @@ def is_abandoned(stop: int, now: int, abandon: int, ring: int, calendar: Calenda
     """
     if now < stop + abandon:
         return False
-    if now >= stop + ring * calendar.epoch_seconds or usable_at == 0:
+    if now >= stop + RING * calendar.epoch_seconds or usable_at == 0:
         return True
     return now >= stop + 2 * abandon and usable_at > now
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from keepers.protocol.units import WAD
+
 
 class Misfit(Enum):
     """The first thing that keeps an offer from fitting, in the order in which it is asked."""
@@ -110,8 +112,13 @@ class Explanation:
     least_rate: int | None
 
     def text(self) -> str:
-        """One line for people: `41 nodes seen: 33 other hardware · …`."""
-        parts = [f"{n} {reason.value}" for reason, n in self.refused]
+        """One line for people: `41 nodes seen: 33 other hardware · …`; prices in USD per GPU-hour."""
+        near = {}
+        if self.largest_free:
+            near[Misfit.FULL] = f" (largest free block {self.largest_free})"
+        if self.least_rate is not None:
+            near[Misfit.PRICE] = f" (from ${self.least_rate * 3_600 / WAD:.3f})"
+        parts = [f"{n} {reason.value}{near.get(reason, '')}" for reason, n in self.refused]
         return f"{self.seen} nodes seen: " + (" · ".join(parts) if parts else "none refused")
 
 

@@ -13,8 +13,6 @@ from keepers.protocol.counters import Leaf
 from keepers.protocol.epochs import SLOTS
 from keepers.protocol.records import FULL_MASK, Record
 
-PASSED = 1 << 12  # in an observation's 16 bits: the node passed its challenge
-FAILED = 1 << 13
 CAP_DIVISOR = 20  # a provider counts for at most 5 % of the total weight, so a correlated outage takes four
 SHARE_DIVISOR = 5  # from 20 % of the weight in the dark on, a slot is indeterminate
 MAX_PER_EPOCH = 3
@@ -43,7 +41,7 @@ def leader(epoch: int, view: int, n: int) -> int:
 
 @dataclass(frozen=True)
 class Body:
-    """What one attester saw: 16 bits a node (12 slots seen, passed, failed), its clock's offset (ms)."""
+    """What one attester saw: 16 bits a node (12 slots seen @0, passed @12, failed @13), its clock's offset (ms)."""
 
     bits: tuple[int, ...]
     clock_offset_ms: int = 0

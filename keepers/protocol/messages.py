@@ -32,6 +32,11 @@ def address_word(address: str | bytes) -> bytes:
     return raw.rjust(32, b"\x00")
 
 
+def address_text(address: int) -> str:
+    """An address given as a number as lower-case 0x…."""
+    return f"0x{address:040x}"
+
+
 @dataclass(frozen=True)
 class Domain:
     """Where a signature counts: the chain and the contract."""

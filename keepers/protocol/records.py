@@ -17,8 +17,8 @@ GROUP = 64  # records between two running roots
 GROUP_BYTES = GROUP * RECORD_BYTES + 32
 MAX_POSTED_GROUPS = 180  # 63,328 bytes: below the 128 KiB limit of transaction pools with room for encoding
 MAX_POSTED_BYTES = (MAX_POSTED_GROUPS - 1) * GROUP_BYTES + GROUP * RECORD_BYTES
-MAX_DATA_BYTES = 8_192  # the last or only part travels in the report itself
-MAX_DATA_GROUPS = 23  # 22 × 352 + 320 = 8,064 bytes
+MAX_PARTS = 33  # of a report: 32 posted ones and the last
+MAX_DATA_GROUPS = 23  # 8,064 bytes: the last or only part travels in the report itself, which takes 8,192
 FULL_MASK = 0xFFF
 DARK = 0x800  # bit 11: the last slot of the epoch
 
@@ -65,6 +65,12 @@ class Part:
 def groups_of(records: Sequence[Record]) -> list[Sequence[Record]]:
     """The records in groups of 64, the last one shorter; no group for no record."""
     return [records[i : i + GROUP] for i in range(0, len(records), GROUP)]
+
+
+def record_count(length: int) -> int:
+    """Records in a part of `length` bytes."""
+    full, rest = divmod(length, GROUP_BYTES)
+    return full * GROUP + rest // RECORD_BYTES
 
 
 def split_parts(records: Sequence[Record], roots: Sequence[bytes], empty_root: bytes | None = None) -> tuple[Part, ...]:

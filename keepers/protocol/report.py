@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keepers.protocol.counters import Header
-from keepers.protocol.hashing import keccak, word
+from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import Merged
 from keepers.protocol.merkle import depth_of, lift
 from keepers.protocol.messages import Domain, Report, VoidReport
@@ -138,8 +138,3 @@ def pack_signatures(signatures: dict[int, bytes]) -> tuple[int, bytes]:
         who |= 1 << seat
         out += signatures[seat]
     return who, bytes(out)
-
-
-def ring_word_of(root: bytes, header: Header) -> bytes:
-    """w of an epoch from its root and header."""
-    return keccak(root + word(header.pack()))

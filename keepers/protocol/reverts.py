@@ -733,6 +733,7 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     "engine: clamped": ("H2811", "the price moved more than a report may move it", "wait for the next report"),
     "engine: credits out of range": ("H2812", "the amount of credits is zero or too large", "use another amount"),
     "engine: fee too high": ("H2813", "the call is refused: fee too high", "check the arguments of the call"),
+    "engine: fee unchanged": ("H2833", "the fee and its shares are that already", "nothing is left to do"),
     "engine: hub is zero": ("H2814", "the call is refused: hub is zero", "check the arguments of the call"),
     "engine: ledger asks for more": (
         "H2815",
@@ -762,6 +763,7 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     ),
     "engine: paused": ("H2821", "entries are paused", "wait until they are opened; running leases go on"),
     "engine: peg over the cap": ("H2822", "the call is refused: peg over the cap", "check the arguments of the call"),
+    "engine: peg unchanged": ("H2834", "the peg is that already", "nothing is left to do"),
     "engine: quote too large": ("H2823", "the call is refused: quote too large", "check the arguments of the call"),
     "engine: spread too wide": (
         "H2824",
@@ -775,8 +777,9 @@ REVERTS: dict[str, tuple[str, str, str]] = {
         "raise the slippage, or the amount",
     ),
     "engine: too few tokens": ("H2827", "the price is worse than you accept", "raise the slippage"),
-    "engine: too many hubs": ("H2828", "the call is refused: too many hubs", "check the arguments of the call"),
-    "engine: too many pegs": ("H2832", "the call is refused: too many pegs", "check the arguments of the call"),
+    "engine: too many fees": ("H2835", "the fee was changed 128 times and stands for ever", "leave it as it is"),
+    "engine: too many hubs": ("H2828", "the hub was changed 128 times and stands for ever", "leave it as it is"),
+    "engine: too many pegs": ("H2832", "the peg was changed 128 times and stands for ever", "leave it as it is"),
     "engine: unknown right": ("H2829", "the call is refused: unknown right", "check the arguments of the call"),
     "engine: zero peer": (
         "H2830",
@@ -808,23 +811,6 @@ REVERTS: dict[str, tuple[str, str, str]] = {
 
 # Reasons that go away by waiting: the same call may succeed later.
 RETRYABLE = frozenset(reason for reason, row in REVERTS.items() if row[2].startswith("wait"))
-# Reasons that mean that somebody else was first: the effect that was wanted stands.
-DONE_ALREADY = frozenset(
-    {
-        "escrow: not running",
-        "escrow: finished",
-        "escrow: stopped before notice",
-        "escrow: nothing due",
-        "escrow: anchored before",
-        "escrow: stopped for the host",
-        "standing: not pending",
-        "standing: not active",
-        "standing: not jailed",
-        "hub: not the next epoch",
-        "pool: no such ticket",
-        "registry: already retired",
-    }
-)
 # Refusals of a guard: exit code 6.
 GUARDS = frozenset(
     {

@@ -27,9 +27,6 @@ class Why(StrEnum):
     AFTER = "after"  # after the stop
 
 
-UNPAID = frozenset({Why.DARK, Why.INDETERMINATE, Why.VOID, Why.UNPROVABLE, Why.UNFUNDED, Why.AFTER})
-
-
 @dataclass(frozen=True, slots=True)
 class EpochView:
     """An epoch as one node saw it: slots not attested, which of them were indeterminate, whether it was void."""

@@ -2,6 +2,7 @@
 
 own    assets 64 @192 | shares 64 @128 | locked shares 64 @64 | last_below 40 @24
 need   owner 160 @96 | units 64 @0 (1e-9 USD)
+stake  delegated shares 64 @0 | tickets issued 32 @64
 unb    own assets 64 @192 | own shares 64 @128 | delegated assets 64 @64 | delegated shares 64 @0
 ticket claim 1 @105 (a renter's damages) | shares 64 @41 | release 40 @1 | bucket 1 @0 (0 = own)
 Source: docs/protocol.md §5. Delegation comes later; its fields are kept here because the words have them.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from keepers.protocol.units import M40, M64, PRICE_ONE, field, fits, mul_div_ceil, mul_div_floor
+from keepers.protocol.units import M32, M40, M64, PRICE_ONE, field, fits, mul_div_ceil, mul_div_floor
 
 DEAD_RATIO = 1_000  # a bucket whose shares exceed 1,000 × its assets is dead
 FINDER_DIVISOR = 5  # a finder gets at most a fifth of the own stake slashed
@@ -47,6 +48,23 @@ class Own:
     def dead(self) -> bool:
         """Takes no deposit any more; pays out what is left."""
         return is_dead(self.assets, self.shares)
+
+
+@dataclass(frozen=True)
+class Need:
+    """Owner of a pool (address as a number) and the stake units of its provider's nodes."""
+
+    owner: int
+    units: int
+
+    def pack(self) -> int:
+        """The word. Raises ValueError where a field does not fit."""
+        return fits("owner", self.owner, 160) << 96 | fits("units", self.units, 64)
+
+    @classmethod
+    def unpack(cls, value: int) -> Need:
+        """Reads the word."""
+        return cls(value >> 96, value & M64)
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,11 @@ class Ticket:
     def unpack(cls, value: int) -> Ticket:
         """Reads the word."""
         return cls(value >> 41 & M64, value >> 1 & M40, bool(value & 1), bool(value >> 105 & 1))
+
+
+def tickets_issued(stake_word: int) -> int:
+    """Tickets that an account was given, from its stake word."""
+    return stake_word >> 64 & M32
 
 
 def required(units: int, stake_price: int) -> int:

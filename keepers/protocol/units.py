@@ -1,4 +1,4 @@
-"""Units and the named roundings of docs/protocol.md §11. Money has 18 decimals, prices 12, stake 9, shares are bps."""
+"""Units and the named roundings of docs/protocol.md §10. Money has 18 decimals, prices 12, stake 9, shares are bps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ GWEI = 10**9  # wei of the token in one gwei, the unit of stake
 BPS = 10_000  # 100 %
 PRICE_ONE = 10**12  # a price of 1 (USD a token, or tokens a USD)
 STAKE_PRICE_PRODUCT = 10**24  # stake price × price = 1 in 12 + 12 decimals
+MAX_SUPPLY = 10**10 * WAD  # tokens that may ever exist: 1e19 gwei fit 64 bits
 
 M8 = 2**8 - 1
 M16 = 2**16 - 1
@@ -17,7 +18,7 @@ M40 = 2**40 - 1
 M64 = 2**64 - 1
 M96 = 2**96 - 1
 M128 = 2**128 - 1
-M160 = 2**160 - 1
+M160 = 2**160 - 1  # an address as a number
 
 
 def mul_div_floor(a: int, b: int, d: int) -> int:
@@ -50,14 +51,10 @@ def tokens_for(credits: int, price: int) -> int:
     return credits * PRICE_ONE // price
 
 
-def gwei_ceil(wei: int) -> int:
-    """Wei of the token as gwei, rounded up."""
-    return -(-wei // GWEI)
-
-
-def gwei_floor(wei: int) -> int:
-    """Wei of the token as gwei, rounded down."""
-    return wei // GWEI
+def decimal_text(wei: int, places: int) -> str:
+    """An amount of wei (not negative) as whole units with `places` decimals, rounded down: `1,240.0602`."""
+    whole, rest = divmod(wei * 10**places // WAD, 10**places)
+    return f"{whole:,}.{rest:0{places}d}"
 
 
 def field(value: int, shift: int, bits: int) -> int:

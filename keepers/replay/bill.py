@@ -30,11 +30,6 @@ class Line:
     down_seconds: int
     expected_wei: int
 
-    @property
-    def attested_seconds(self) -> int:
-        """Seconds of the lease in slots that were attested."""
-        return self.stop_s - self.start_s - self.down_seconds
-
 
 @dataclass(frozen=True)
 class Bill:

@@ -14,6 +14,7 @@ from pathlib import Path
 from keepers.localnet.anvil import ROOT, Anvil
 from keepers.localnet.network import LocalNetwork, new_folder
 from keepers.protocol.errors import HearthError
+from keepers.protocol.units import WAD
 from keepers.replay import bill as second_opinion
 from keepers.replay.books import read_effort, read_leases, read_money
 from keepers.replay.inputs import EPOCH, SLOT, Inputs, Traces, read_traces
@@ -21,7 +22,7 @@ from keepers.replay.life import Life, Progress
 from keepers.replay.rates import FIXED_USD_PER_HOUR
 from keepers.replay.renter import tokens_to_burn
 from keepers.replay.report import Report
-from keepers.replay.town import BASE, ETHER, PRICE_USD, Town, settle_down
+from keepers.replay.town import BASE, PRICE_USD, Town, settle_down
 from keepers.replay.wire import ChainTransport
 
 GAS_LIMIT = 10**9  # of a block: a second may hold all the takes of a burst
@@ -63,7 +64,7 @@ class Replay:
         with Anvil.start(log=folder / "anvil.log", timestamp=BASE + 60, options=options, root=self._root) as anvil:
             wire = ChainTransport(anvil.port)
             network = LocalNetwork(folder, anvil, self._root)
-            tokens = tokens_to_burn(traces) // ETHER + 1
+            tokens = tokens_to_burn(traces) // WAD + 1
             town = settle_down(
                 wire,
                 network,

@@ -15,6 +15,7 @@ from keepers.chain.ports import BlockRef, Call
 from keepers.protocol.credits import Balance
 from keepers.protocol.epochs import SLOTS
 from keepers.protocol.errors import HearthError
+from keepers.protocol.nodes import Node, Status
 from keepers.replay.inputs import EPOCH, SLOT, Traces
 from keepers.replay.ports import ReplayPorts
 from keepers.replay.renter import Renter
@@ -37,7 +38,6 @@ SETTLED_AT = BASE + EPOCH // 2  # chain time at which the set-up is over: well i
 BUY_EPOCH = 3
 WARM_UP_EPOCHS = 27  # about: one to observe, DISPUTE to become usable, one to activate
 RUN_OUT_S = 225_000  # about: DISPUTE, the end of the period, its price, and DISPUTE again
-ACTIVE = 2  # status of a node that takes leases (INodeRegistry)
 PATIENCE_EPOCHS = 24 * 45  # after the last stop; then something waits for ever and that is a fault
 Progress = Callable[[float, float, str], object]
 
@@ -64,7 +64,7 @@ class Life:
         store = open_store("sqlite://", threaded=False)
         self.ports = ReplayPorts(settings, town.record, store, self.clock, wire)
         direct = DirectTransport()
-        price = parse_price(PRICE_USD, "replay")
+        price = parse_price(PRICE_USD)
         self.attesters = [Attester(key, [Fixed(price)]) for key in town.seats]
         self.agent = Agent(town.node_keys, wait=lambda _: None)
         self.settler = Settler(town.settler, SettlerPolicy(jail=False))
@@ -109,7 +109,7 @@ class Life:
             words = self.ports.reader.read_many(
                 [self.suite.registry.view("node", k) for k in range(len(self.town.node_keys))], self._head()
             )
-            if all(word >> 160 & 0xFF == ACTIVE for word in words):
+            if all(Node.unpack(word).status is Status.ACTIVE for word in words):
                 self.day = start
                 self.warm_up_epochs = epoch - 1
                 return

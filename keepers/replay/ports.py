@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from keepers.chain.deployment import Deployment
 from keepers.chain.ports import OPEN_STATES, BlockRef
-from keepers.outbox.policy import GWEI, Policy
+from keepers.outbox.policy import Policy
 from keepers.outbox.tables import ROWS
+from keepers.protocol.units import GWEI
 from keepers.replay.wire import ChainTransport
 from keepers.runtime.chainports import ChainPorts, FollowedReader
 from keepers.runtime.clock import Clock

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-WAD = 10**18
+from keepers.protocol.units import WAD
 
 #: USD per GPU-hour where no price file names the model. Round figures near the rental markets of 2025 and 2026;
 #: the two models that the cluster's owner does not disclose stand between their neighbours in the cluster.

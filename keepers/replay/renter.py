@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from keepers.chain.contracts import Suite
 from keepers.chain.ports import Call
+from keepers.protocol.credits import burn_for
 from keepers.protocol.messages import Domain, Take, pack_nodes
-from keepers.protocol.units import BPS, PRICE_ONE, mul_div_ceil
 from keepers.replay.inputs import SLOT, Traces
 from keepers.replay.orders import Second
 from keepers.replay.orders import Take as Taken
@@ -23,8 +23,8 @@ def deposit(take: Taken) -> int:
 def tokens_to_burn(traces: Traces) -> int:
     """Wei of tokens whose burn buys the deposits of all leases, at the replay's constant price; rounded up."""
     credits = sum(deposit(take) for take in traces.takes)
-    price = parse_price(PRICE_USD, "replay")
-    return mul_div_ceil(mul_div_ceil(credits, BPS, BPS - SPREAD_BPS), PRICE_ONE, price)
+    price = parse_price(PRICE_USD)
+    return burn_for(credits, price, SPREAD_BPS)
 
 
 class Renter:

@@ -207,11 +207,10 @@ def failure(report: Report, json_path: Path | None, leases_path: Path | None) ->
         look.append("the same command with --report OUT.json --leases-csv OUT.csv writes down every lease")
     more = (f"and {len(faults) - SHOWN} more",) if len(faults) > SHOWN else ()
     return HearthError(
-        "H5008",
+        "H5009",
         f"the bill is off by {report.difference_wei} wei",
         why=(*faults[:SHOWN], *more),
         next=(*look, "this is a defect: keep the files, and report it with the command and its seed"),
-        exit_code=1,
     )
 
 

@@ -19,6 +19,7 @@ from keepers.gpu.stand_in import StandIn
 from keepers.localnet.network import LocalNetwork
 from keepers.protocol.errors import HearthError
 from keepers.protocol.messages import Ask, Domain, RegisterNode, fingerprints_hash, pack_nodes
+from keepers.protocol.units import WAD
 from keepers.replay.rates import Rate
 from keepers.replay.traces import NodeRow
 from keepers.replay.wire import ChainTransport
@@ -31,7 +32,6 @@ STAKE_FACTOR = 4  # × the required stake: room for the bonds of all leases at o
 PRICE_USD = "0.50"  # of a token, constant: the profile's first price
 SHEET = 0  # of the replay profile: no downtime limit, no minimum time
 FOREVER = 2**40 - 1
-ETHER = 10**18
 MAX_FEE = 10**11
 TX_GAS = 2_000_000  # more than any call of a replay takes
 
@@ -136,7 +136,7 @@ def settle_down(
     keys = [NodeKey(k, draw_key(rng), StandIn(node.model, node.gpus, f"replay-{k}")) for k, node in enumerate(nodes)]
     stakes = [sum(nodes[k].gpus for k in group) * MIN_STAKE_USD * 2 * STAKE_FACTOR for group in groups]
     for who in (*seat_keys, settler, renter.signer, *(owner.signer for owner in owners)):
-        wire.call("anvil_setBalance", who.address, hex(10**6 * ETHER))
+        wire.call("anvil_setBalance", who.address, hex(10**6 * WAD))
     tokens = {
         owner.signer.address: stake + len(group) + 1 for owner, stake, group in zip(owners, stakes, groups, strict=True)
     }
@@ -166,8 +166,8 @@ def _register(
         me = owner.signer.address
         calls = [
             Call("NodeRegistry", "register_provider", (me, me, "")),
-            Call("ComputeToken", "approve", (record.address("StakingPool"), stake * ETHER)),
-            Call("ComputeToken", "approve", (record.address("NodeRegistry"), len(group) * ETHER)),
+            Call("ComputeToken", "approve", (record.address("StakingPool"), stake * WAD)),
+            Call("ComputeToken", "approve", (record.address("NodeRegistry"), len(group) * WAD)),
         ]
         for k in group:
             key, prints = town.node_keys[k], list(fingerprints(_uuids(town.node_keys[k])))

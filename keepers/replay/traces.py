@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from keepers.protocol.nodes import MAX_GPUS
 from keepers.replay.table import Row, read_rows, trace_error
 
 DAY = 86_400
-#: Width of `gpus` on a node (protocol.md §4) and the most that a machine may have.
-MAX_GPUS = 16
-#: A lease's duration has 28 bits on the chain (protocol.md §8), and the term is the job and one slot.
+#: A lease's duration has 28 bits on the chain (protocol.md §6), and the term is the job and one slot.
 MAX_SECONDS = 2**28 - 1 - 300
 #: Node k starts 3,600·k seconds into its unit's life, so that nodes of one unit do not fall together.
 NODE_SHIFT = 3_600

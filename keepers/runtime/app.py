@@ -15,6 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from keepers.chain.contracts import Suite
@@ -136,11 +137,12 @@ class App:
         self.ports.handshake()
         names = [role.name for role in self.roles]
         if len(set(names)) != len(names) and self.threaded:
-            raise HearthError("H1001", f"a role is named twice: {', '.join(names)}", exit_code=2)
+            raise HearthError("H1001", f"a role is named twice: {', '.join(names)}")
         self._mount_keys()
         for role in self.roles:
             role.mount(self.context)
         self._look()
+        self._tell_wait()
         for role in self.roles:
             role.start()
         for role in self.roles:
@@ -166,9 +168,9 @@ class App:
             self.start()
             self._stop.wait()
         except Fatal as fatal:
-            self._fatal(fatal.error, fatal.exit_code)
+            self._fatal(fatal.error)
         except HearthError as error:
-            self._fatal(error, error.exit_code)
+            self._fatal(error)
         finally:
             self.close()
             for number, handler in previous.items():
@@ -180,11 +182,6 @@ class App:
         if not self._stop.is_set():
             self._exit = exit_code
             self._stop.set()
-
-    @property
-    def stopping(self) -> bool:
-        """True once the end was asked for."""
-        return self._stop.is_set()
 
     def close(self) -> None:
         """Drain: no intake, finish cycles in hand, save, let go. Idempotent."""
@@ -234,7 +231,6 @@ class App:
                     f"roles {seen[signer.address]} and {role.name} have the same key {signer.address}",
                     why=("one key has one writer, or nonces collide",),
                     next=("give each role a keystore of its own: hearth key new",),
-                    exit_code=4,
                 )
             seen[signer.address] = role.name
             self.context.senders[signer.address] = self.ports.sender(signer)
@@ -276,7 +272,7 @@ class App:
         try:
             role.cycle(trigger)
         except Fatal as fatal:
-            self._fatal(fatal.error, fatal.exit_code)
+            self._fatal(fatal.error)
 
     def _look(self) -> BlockRef:
         head = self.ports.poll()
@@ -300,7 +296,7 @@ class App:
             try:
                 self._measure(self._look())
             except Fatal as fatal:
-                self._fatal(fatal.error, fatal.exit_code)
+                self._fatal(fatal.error)
             except HearthError as error:
                 self._failed_polls += 1
                 self._waits("chain not read", error)
@@ -311,14 +307,14 @@ class App:
             try:
                 self.ports.step()
             except Fatal as fatal:
-                self._fatal(fatal.error, fatal.exit_code)
+                self._fatal(fatal.error)
             except HearthError as error:
                 self._waits("outbox waits", error)
 
     def _waits(self, words: str, error: HearthError) -> None:
         """The next turn tries again, but a database that is damaged only gets worse."""
         if isinstance(error, StoreBroken) and not error.retryable:
-            self._fatal(error, 1)
+            self._fatal(error)
         log.warning(words, extra={"code": error.code, "reason": error.message})
 
     def _serve(self) -> None:
@@ -335,11 +331,6 @@ class App:
         self._health_server.start()
 
     @property
-    def listening(self) -> int | None:
-        """Port of the roles' HTTP routes, once started."""
-        return None if self._server is None else int(self._server.port)
-
-    @property
     def health_port(self) -> int | None:
         """Port of /livez, /readyz and /metrics, once started."""
         return None if self._health_server is None else self._health_server.port
@@ -350,15 +341,15 @@ class App:
                 target()
             except Exception as error:  # a worker that is gone must take the process with it
                 log.exception("a worker died", extra={"worker": name})
-                self._fatal(HearthError("H9001", f"worker {name} died: {type(error).__name__}"), 1)
+                self._fatal(HearthError("H9001", f"worker {name} died: {type(error).__name__}"))
 
         thread = threading.Thread(target=guarded, name=f"hearth-{name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _fatal(self, error: HearthError, exit_code: int) -> None:
+    def _fatal(self, error: HearthError) -> None:
         log.error("fatal", extra={"code": error.code, "reason": error.message, "why": list(error.why)})
-        self.stop(exit_code or 1)
+        self.stop(error.exit_code)
 
     def _quietly(self, what: Callable[[], Any], name: str) -> None:
         try:
@@ -384,6 +375,17 @@ class App:
         now = time.monotonic()
         stuck = [name for name, turned in self._turned.items() if now - turned > STUCK_S]
         return f"no turn for {STUCK_S:.0f} s: {', '.join(stuck)}" if stuck and not self._stop.is_set() else None
+
+    def _tell_wait(self) -> None:
+        """Before the first epoch nothing is observed, signed or settled; the process runs and waits for it."""
+        first = self.calendar.start(1)
+        wait = first - self.clock.precise()
+        if wait > 0:
+            log.log(
+                logging.INFO if wait <= self.calendar.epoch_seconds else logging.WARNING,
+                "epoch 1 begins at %s UTC, %d s from now by this clock: nothing is observed or signed before it",
+                datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%d %H:%M:%S"), wait,
+            )  # fmt: skip
 
     def _wrong_clock(self) -> str | None:
         error = checks.check_clock(self.clock).error

@@ -14,8 +14,9 @@ from keepers.chain.pool import Connect, EndpointPool, web3_transport
 from keepers.chain.ports import BlockRef, Event
 from keepers.chain.rpc import ChainRpc, RpcReader
 from keepers.outbox.outbox import Outbox
-from keepers.outbox.policy import GWEI, Policy
+from keepers.outbox.policy import Policy
 from keepers.protocol.errors import HearthError
+from keepers.protocol.units import GWEI
 from keepers.runtime import checks
 from keepers.runtime.clock import Clock
 from keepers.runtime.crashpoints import cp

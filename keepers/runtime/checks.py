@@ -5,7 +5,6 @@ Each check returns a `Finding`; `handshake` raises the first that fails. Order: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -16,8 +15,8 @@ from keepers.chain.reverts import Reverted
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.runtime.clock import Clock
+from keepers.runtime.version import MAJOR
 
-MAJOR = 1  # major version of the contracts that this package understands (`VERSION` = "1")
 SKEW_LIMIT_S = 30.0  # above it nothing is signed (protocol.md §7)
 SKEW_WARN_S = 2.0
 _VERSION_SELECTOR = keccak(b"VERSION()")[:4]
@@ -81,7 +80,6 @@ def check_code(rpc: CheckRpc, deployment: Deployment, at: BlockRef) -> Finding:
                     "H2003",
                     f"{name} at {record.address} {what}",
                     next=("check the record; do not send anything",),
-                    exit_code=9,
                 ),
             )
     return Finding("code", "ok", f"{len(CONTRACTS)} contracts as in the record")
@@ -104,7 +102,7 @@ def check_version(rpc: CheckRpc, deployment: Deployment, at: BlockRef) -> Findin
         HearthError("H2004", f"the contracts have version {version}; this program understands {MAJOR}.x",
                     next=("upgrade: pipx upgrade hearth-compute",))
         if major > MAJOR
-        else HearthError("H2006", f"the contracts still have version {version!r}", retryable=True)
+        else HearthError("H2006", f"the contracts still have version {version!r}")
     )  # fmt: skip
     return _failed("contract version", error)
 
@@ -127,28 +125,16 @@ def check_clock(clock: Clock) -> Finding:
                 f"the clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the chain",
                 why=(f"above {SKEW_LIMIT_S:.0f} s nothing is observed or signed",),
                 next=("turn on time synchronisation (chrony, systemd-timesyncd)",),
-                retryable=True,
             ),
         )
     return Finding("clock", "warn" if abs(skew) > SKEW_WARN_S else "ok", f"skew {skew:+.1f} s")
-
-
-def run_checks(checks: Sequence[Callable[[], Finding]]) -> list[Finding]:
-    """All findings; a check that cannot be made is a failed one."""
-    out: list[Finding] = []
-    for check in checks:
-        try:
-            out.append(check())
-        except HearthError as error:
-            out.append(_failed(getattr(check, "__name__", "check"), error))
-    return out
 
 
 def handshake(rpc: CheckRpc, deployment: Deployment) -> None:
     """Raises the first failure: wrong chain (H2002), wrong code (H2003), version (H2004, H2006)."""
     head = rpc.block_by("latest")
     if head is None:
-        raise HearthError("H2001", "the endpoints have no block", exit_code=7, retryable=True)
+        raise HearthError("H2001", "the endpoints have no block")
     for finding in (
         check_genesis(rpc, deployment),
         check_code(rpc, deployment, head),

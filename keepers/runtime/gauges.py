@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
 
 from keepers.chain.contracts import Suite
@@ -16,6 +15,7 @@ from keepers.protocol.price import PriceWord
 from keepers.runtime.clock import Clock
 from keepers.runtime.metrics import Metrics
 from keepers.runtime.role import Role
+from keepers.runtime.version import tool_version
 
 if TYPE_CHECKING:
     from keepers.chain.deployment import Deployment
@@ -40,13 +40,6 @@ def days_left(balance: int, spent: int, seconds: float) -> float | None:
     return balance / (spent / max(seconds, DAY_S)) / DAY_S
 
 
-def _version() -> str:
-    try:
-        return metadata.version("hearth-compute")
-    except metadata.PackageNotFoundError:
-        return "source"
-
-
 class Gauges:
     """Sets `hearth_<role>_{account_balance, gas_days_left, clock_skew_seconds, build_info, paused}`."""
 
@@ -63,7 +56,7 @@ class Gauges:
             role.name: signer.address for role in roles if (signer := role.signer()) is not None
         }
         self._next = 0.0
-        version = _version()
+        version = tool_version()
         for name in self._names:
             metrics.role(name).build_info.labels(metrics.network, version, deployment.suite_version).set(1)
 

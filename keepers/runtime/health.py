@@ -5,8 +5,10 @@ A check is a function that returns None when all is well, else one sentence that
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +18,8 @@ from keepers.protocol.errors import HearthError
 from keepers.runtime.metrics import Metrics
 
 Check = Callable[[], str | None]
+CONNECTION_SECONDS = 10.0
+THREADS = 32
 _log = logging.getLogger("hearth.health")
 
 
@@ -69,13 +73,57 @@ def _failures(checks: dict[str, Check]) -> dict[str, str]:
     return wrong
 
 
-class HealthServer:
-    """Serves health and metrics on a thread. `port` 0 takes a free one, readable as `port` after `start`."""
+class _Bounded(ThreadingHTTPServer):
+    """A thread a connection, for at most `seconds` and at most `THREADS` at a time: a peer that sends or reads a byte
+    now and then would hold its own for ever."""
 
-    def __init__(self, health: Health, metrics: Metrics, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._health, self._metrics = health, metrics
+    daemon_threads = True
+    seconds = CONNECTION_SECONDS
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._free = threading.BoundedSemaphore(THREADS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        end = threading.Timer(self.seconds, _cut, (request,))
+        end.daemon = True
+        end.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            end.cancel()
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        _log.debug("connection lost", exc_info=True)
+
+
+def _cut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+class HealthServer:
+    """Serves health and metrics on a thread. `port` 0 takes a free one, readable as `port` after `start`; `seconds` are
+    what one connection may take."""
+
+    def __init__(
+        self,
+        health: Health,
+        metrics: Metrics,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        seconds: float = CONNECTION_SECONDS,
+    ) -> None:
+        self._health, self._metrics, self._seconds = health, metrics, seconds
         self.host, self.port = host, port
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Bounded | None = None
 
     def start(self) -> None:
         """Listen. Raises H1401 where the port cannot be had."""
@@ -105,7 +153,7 @@ class HealthServer:
                 _log.debug("request", extra={"line": format % args})
 
         try:
-            self._server = ThreadingHTTPServer((self.host, self.port), Handler)
+            self._server = _Bounded((self.host, self.port), Handler)
         except OSError as error:
             raise HearthError(
                 "H1401",
@@ -113,7 +161,7 @@ class HealthServer:
                 why=(str(error),),
                 next=("choose another port with health_port",),
             ) from error
-        self._server.daemon_threads = True
+        self._server.seconds = self._seconds
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, name="hearth-health", daemon=True).start()
 

@@ -29,7 +29,6 @@ def find_deployment(settings: Settings) -> Deployment:
             "no network is chosen",
             why=("there is no default, so that nothing is ever sent to the wrong chain",),
             next=("hearth -n NETWORK …", "hearth --manifest FILE …", "or set HEARTH_DEPLOYMENT"),
-            exit_code=2,
         )
     return load_record(settings.deployment)
 

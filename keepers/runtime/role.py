@@ -55,11 +55,11 @@ class Skip(Exception):
 
 
 class Fatal(Exception):
-    """The process must not go on; it exits with `exit_code` (`exit_code`) and is not restarted blindly."""
+    """The process must not go on; it ends with the exit code of `error`."""
 
-    def __init__(self, error: HearthError, exit_code: int = 1) -> None:
+    def __init__(self, error: HearthError) -> None:
         super().__init__(str(error))
-        self.error, self.exit_code = error, exit_code
+        self.error = error
 
 
 @dataclass(slots=True)
@@ -82,6 +82,10 @@ class Context:
     transport: httpx.BaseTransport | None = None
     rng: random.Random = field(default_factory=lambda: random.SystemRandom())
     dry: bool = False  # no key: decide and log, never act
+
+    def epoch(self) -> int:
+        """The epoch of this moment; 0, in which nobody observes or signs, for a clock that stands before genesis."""
+        return self.calendar.epoch(max(self.clock.now(), self.calendar.genesis))
 
 
 class Role(ABC, Generic[V, P]):

@@ -9,58 +9,92 @@ Which network, node or lease is meant is never guessed from the environment but 
 from __future__ import annotations
 
 import difflib
-import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from keepers.chain.bounded_json import loads
 from keepers.chain.masking import mask_url
 from keepers.chain.private_files import read_secret
+from keepers.outbox.policy import Policy
 from keepers.protocol.errors import HearthError
+from keepers.protocol.units import GWEI
 
 PREFIX = "HEARTH_"
+_OUTBOX = Policy()
 # Names of the environment that are no settings: they steer tests, people's terminals or the shell.
 RESERVED = frozenset(
     {"HEARTH_CRASH_AT", "HEARTH_CRASH_TRACE", "HEARTH_CRASH_TRIALS", "HEARTH_DATA", "HEARTH_TZ", "HEARTH_ANVIL"}
 )
 
 
+def _expandable(value: Path) -> Path:
+    """The path as it was given, once it is known that its ~ means somebody's home."""
+    if str(value) == "." or "\x00" in str(value):
+        raise ValueError("is empty, or the working folder: give a path")
+    try:
+        value.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{str(value)!r} begins with the home folder of a user that does not exist") from None
+    return value
+
+
+PathSetting = Annotated[Path, AfterValidator(_expandable)]
+
+
 class Section(BaseModel):
     """Base of a role's section: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class KeyedSection(Section):
     """A role that signs: an encrypted keystore and the file with its password. Without a keystore: dry mode."""
 
-    keystore: Path | None = Field(default=None, description="encrypted keystore of the key that signs")
+    keystore: PathSetting | None = Field(default=None, description="encrypted keystore of the key that signs")
     password: SecretStr | None = Field(default=None, description="its password; the .pass file beside it by default")
 
 
 class FeeSettings(Section):
     """Fee limits of the outbox. Fees in gwei of the native coin, times in seconds."""
 
-    max_fee_gwei: float = Field(default=100.0, gt=0, description="never pay more per gas")
-    tip_gwei: float = Field(default=0.1, ge=0, description="priority fee per gas")
-    bump_after_s: int = Field(default=60, gt=0, description="replace an attempt that is not mined by then")
-    max_bumps: int = Field(default=12, ge=0, description="replacements of one transaction at most")
+    max_fee_gwei: float = Field(default=_OUTBOX.max_fee / GWEI, gt=0, le=10**9, description="never pay more per gas")
+    tip_gwei: float = Field(default=_OUTBOX.tip / GWEI, ge=0, le=10**9, description="priority fee per gas")
+    bump_after_s: int = Field(
+        default=_OUTBOX.bump_after, gt=0, le=86_400, description="replace an attempt that is not mined by then"
+    )
+    max_bumps: int = Field(
+        default=_OUTBOX.max_bumps, ge=0, le=1_000, description="replacements of one transaction at most"
+    )
 
 
 class Settings(BaseSettings):
     """What every process reads. Role sections are added by `load(sections=…)`."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__")
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, env_prefix=PREFIX, env_nested_delimiter="__"
+    )
 
     deployment: str = Field(default="", description="name or path of a deployment record")
     rpc_urls: tuple[str, ...] = Field(default=(), description="JSON-RPC endpoints, best first")
-    home: Path = Field(default=Path("~/.local/share/hearth"), description="keys, databases, locks")
+    home: PathSetting = Field(default=Path("~/.local/share/hearth"), description="keys, databases, locks")
     database_url: SecretStr | None = Field(default=None, description="default: state.db below home")
     log_level: str = Field(default="info", description="debug, info, warning or error")
     log_style: str = Field(default="json", description="json for machines, text for people")
@@ -68,16 +102,21 @@ class Settings(BaseSettings):
     health_port: int = Field(default=8600, ge=0, le=65535, description="its port; 0 = a free one")
     listen_host: str = Field(default="127.0.0.1", description="address of an attester's HTTP interface")
     listen_port: int = Field(default=8700, ge=0, le=65535, description="its port; 0 = a free one")
-    rpc_timeout_s: float = Field(default=20.0, gt=0, description="seconds to connect, to wait for data, to read a body")
-    poll_s: float = Field(default=2.0, gt=0, description="seconds between looks at the chain")
+    rpc_timeout_s: float = Field(
+        default=20.0, gt=0, le=3_600, description="seconds to connect, to wait, to read a body"
+    )
+    poll_s: float = Field(default=2.0, gt=0, le=3_600, description="seconds between looks at the chain")
     fees: FeeSettings = Field(default=FeeSettings(), description="limits of what a transaction may pay")
 
     @field_validator("rpc_urls", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(json.loads(value)) if value.startswith("[") else tuple(filter(None, value.split(",")))
-        return value
+        if isinstance(value, str) and value.startswith("["):
+            try:
+                return tuple(loads(value))
+            except ValueError:
+                raise ValueError('must be URLs with commas between them, or a list like ["URL", "URL"]') from None
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
 
     @field_validator("rpc_urls")
     @classmethod
@@ -85,6 +124,13 @@ class Settings(BaseSettings):
         for url in value:
             if not url.startswith(("http://", "https://")):
                 raise ValueError(f"{mask_url(url)} must begin with http:// or https://")
+            try:
+                parts = urlsplit(url)
+                right = bool(parts.hostname) and (parts.port or 80) > 0 and not re.search(r"\s", url)
+            except ValueError:
+                right = False
+            if not right:
+                raise ValueError(f"{mask_url(url)} has no host, or no port from 1 to 65535")
         return value
 
     @field_validator("log_level")
@@ -92,6 +138,13 @@ class Settings(BaseSettings):
     def _level(cls, value: str) -> str:
         if value not in ("debug", "info", "warning", "error"):
             raise ValueError("must be debug, info, warning or error")
+        return value
+
+    @field_validator("log_style")
+    @classmethod
+    def _style(cls, value: str) -> str:
+        if value not in ("json", "text"):
+            raise ValueError("must be json or text")
         return value
 
     @property
@@ -132,8 +185,11 @@ def load(
     files: Sequence[Path] | None = None,
     config: Path | None = None,
     record: Mapping[str, Any] | None = None,
+    flags_from: str = "flag",
 ) -> Loaded:
     """Read all sources. `config` (the -c flag) replaces the three usual files and must exist.
+
+    `flags_from` is what messages call the origin of `flags`.
 
     Raises H1001 (a value is wrong), H1001 (unknown key, with the nearest known one), H1103 (a secret's file is open to
     others), H1002 (a file cannot be read).
@@ -147,13 +203,13 @@ def load(
         if content is not None:
             sources.append((str(path), content))
     sources.append(("environment", _environment(model, os.environ if env is None else env)))
-    sources.append(("flag", {k: v for k, v in (flags or {}).items() if v is not None}))
+    sources.append((flags_from, {k: v for k, v in (flags or {}).items() if v is not None}))
 
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, content in sources:
         _check_keys(model, content, origin)
-        _merge(merged, _secrets(model, content, origin), origin, "", origins)
+        _merge(merged, _secrets(model, content, origin, ""), origin, "", origins)
     try:
         settings = model.model_validate(merged)
     except ValidationError as error:
@@ -189,12 +245,18 @@ def _read_toml(path: Path, required: bool) -> dict[str, Any] | None:
         if not required:
             return None
         raise HearthError("H1002", f"no configuration file at {path}", next=("hearth init ROLE",)) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
         raise HearthError("H1002", f"the configuration file {path} cannot be read", why=(str(error),)) from error
+    return parse_toml(text, str(path))
+
+
+def parse_toml(text: str, origin: str) -> dict[str, Any]:
+    """The content of a configuration file. Raises H1002 with the place that is wrong."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise HearthError("H1002", f"{path} is no TOML", why=(str(error),)) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        why = "tables or lists nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise HearthError("H1002", f"{origin} is no TOML", why=why, next=f"correct {origin}") from error
 
 
 def _environment(model: type[BaseModel], env: Mapping[str, str]) -> dict[str, Any]:
@@ -208,6 +270,8 @@ def _environment(model: type[BaseModel], env: Mapping[str, str]) -> dict[str, An
         for key in keys[:-1]:
             kind = _inner(kind, key)
             at = at.setdefault(key, {})
+            if not isinstance(at, dict):
+                raise HearthError("H1001", f"{name} says more of {PREFIX}{key.upper()}, which is set", next="unset one")
         at[keys[-1]] = _text_value(kind, keys[-1], value)
     return out
 
@@ -220,7 +284,7 @@ def _text_value(kind: type[BaseModel] | None, key: str, value: str) -> Any:
     name = str(field.annotation)
     if value[:1] in "[{" and any(word in name for word in ("tuple", "list", "dict", "Mapping", "Sequence")):
         try:
-            return json.loads(value)
+            return loads(value)
         except ValueError:
             return value
     if "tuple" in name or "list" in name:
@@ -258,28 +322,43 @@ def _check_keys(kind: type[BaseModel], content: Mapping[str, Any], origin: str, 
                 "H1001",
                 f"unknown setting {spelled} in {origin}",
                 why=((f"did you mean {at}{near[0]}?",) if near else (f"known here: {', '.join(sorted(known))}",)),
-                next=("hearth config show",),
-                exit_code=2,
+                next=_where_to(origin),
             )
         inner = _inner(kind, key)
         if inner is not None and isinstance(value, Mapping):
             _check_keys(inner, value, origin, f"{at}{key}.")
 
 
-def _secrets(kind: type[BaseModel], content: Mapping[str, Any], origin: str) -> dict[str, Any]:
+def _where_to(origin: str) -> tuple[str, ...]:
+    """What to do about a wrong value from there: `config show` cannot help while it stands."""
+    if origin == "environment":
+        return ("correct or unset the variable",)
+    return ("hearth config path names the files that are read", "docs/env.md says what each setting may be")
+
+
+def _secrets(kind: type[BaseModel], content: Mapping[str, Any], origin: str, at: str) -> dict[str, Any]:
     """The content with every `x_file` of a secret x replaced by x, read from the file."""
     out: dict[str, Any] = {}
     for key, value in content.items():
         inner = _inner(kind, key)
         if inner is not None and isinstance(value, Mapping):
-            out[key] = _secrets(inner, value, origin)
+            out[key] = _secrets(inner, value, origin, f"{at}{key}.")
         elif key.endswith("_file") and key not in kind.model_fields and _is_secret(kind, key[:-5]):
             if key[:-5] in content:
                 raise HearthError("H1001", f"{origin} sets both {key[:-5]} and {key}", next=("remove one of them",))
-            out[key[:-5]] = _FromFile(read_secret(Path(str(value))), str(value))
+            out[key[:-5]] = _FromFile(_secret_of(str(value), f"{at}{key} of {origin}"), str(value))
         else:
             out[key] = value
     return out
+
+
+def _secret_of(file: str, setting: str) -> str:
+    try:
+        return read_secret(_expandable(Path(file)))
+    except ValueError as error:
+        raise HearthError("H1001", f"{setting}: {error}", next=("give the path of a file",)) from None
+    except HearthError as error:
+        raise HearthError(error.code, error.message, (*error.why, f"it is {setting}"), error.next) from error
 
 
 class _FromFile(str):
@@ -307,14 +386,16 @@ def _merge(into: dict[str, Any], content: Mapping[str, Any], origin: str, at: st
 def _invalid(error: ValidationError, origins: Mapping[str, str]) -> HearthError:
     lines = []
     for e in error.errors(include_input=False, include_url=False):
-        key = ".".join(str(part) for part in e["loc"])
-        lines.append(f"{key}: {e['msg']} (from {origins.get(key, 'its default')})")
+        parts = [str(part) for part in e["loc"]]
+        named = (origins.get(".".join(parts[:n])) for n in range(len(parts), 0, -1))
+        below = next((o for k, o in origins.items() if k.startswith(".".join(parts) + ".")), "its default")
+        origin = next(filter(None, named), below)
+        lines.append(f"{'.'.join(parts)}: {e['msg'].removeprefix('Value error, ')} (from {origin})")
     return HearthError(
         "H1001",
         f"{len(lines)} setting{'s are' if len(lines) > 1 else ' is'} wrong",
         why=tuple(lines),
-        next=("hearth config show",),
-        exit_code=2,
+        next=_where_to("environment" if all("(from environment" in line for line in lines) else ""),
     )
 
 

@@ -56,6 +56,7 @@ class Every:
 
 
 Kind = Slot | Epoch | Period | Block | Every
+CLOCK_STEP_S = 1.0  # less than this is drift, which each firing corrects by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,14 @@ def step_of(kind: Kind, calendar: Calendar) -> float:
 
 
 def next_due(kind: Kind, calendar: Calendar, after: float) -> tuple[float, int]:
-    """(chain time, ordinal) of the first firing strictly after `after`. `Every` counts from genesis as well."""
+    """(chain time, ordinal) of the first firing strictly after `after`. Before genesis only `Every` fires, which counts
+    from there as well, backwards too: ordinals below zero."""
     step = step_of(kind, calendar)
     offset = 0.0 if isinstance(kind, Every) else float(getattr(kind, "offset", 0.0))
     base = calendar.genesis + offset
-    ordinal = max(0, int((after - base) // step) + 1) if after >= base else 0
+    ordinal = int((after - base) // step) + 1
+    if not isinstance(kind, Every):
+        ordinal = max(0, ordinal)
     due = base + ordinal * step
     if due <= after:  # float rounding at the boundary
         ordinal += 1
@@ -177,6 +181,7 @@ class ApsTicker:
         self._clock, self._calendar = clock, calendar
         self._timers = _Timers()
         self._scheduler = scheduler or BackgroundScheduler(timezone=UTC)
+        self._distance = clock.precise() - time.monotonic()
 
     def add(self, owner: str, timer: Timer, sink: Sink) -> None:
         if not self._timers.admit(owner, timer, sink):
@@ -184,12 +189,13 @@ class ApsTicker:
         kind = timer.kind
         step = step_of(kind, self._calendar)
         early = min(0.25, step / 4)  # a scheduler may wake a little before its time
-        last = -1
+        last: int | None = None
 
         def fire() -> None:
             nonlocal last
-            due, ordinal = next_due(kind, self._calendar, self._clock.precise() - step + early)  # the newest by now
-            if ordinal != last:
+            now = self._clock.precise() + early
+            due, ordinal = next_due(kind, self._calendar, now - step)  # the newest by now
+            if ordinal != last and due <= now:
                 last = ordinal
                 sink(Trigger(timer.name, due, ordinal))
 
@@ -204,9 +210,20 @@ class ApsTicker:
         )
 
     def block(self, head: BlockRef) -> None:
+        self._follow_clock()
         self._timers.fire(head)
 
+    def _follow_clock(self) -> None:
+        """When the clock was set (or a local one follows its chain) every timer looks at it at once: the scheduler
+        sleeps for a time that it has worked out before, which is years for a clock that stood before genesis."""
+        distance = self._clock.precise() - time.monotonic()
+        if abs(distance - self._distance) > CLOCK_STEP_S:
+            self._distance = distance
+            for job in self._scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+
     def start(self) -> None:
+        self._distance = self._clock.precise() - time.monotonic()
         self._scheduler.start()
 
     def close(self) -> None:

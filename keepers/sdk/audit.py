@@ -16,12 +16,12 @@ from keepers.chain.history import HUB, History, Logged, Progress, block_of_repor
 from keepers.chain.leaves_file import LeavesFile, read_leaves, write_leaves
 from keepers.chain.ports import BlockRef, Call, Reader
 from keepers.protocol.counters import Header, ring_word
+from keepers.protocol.epochs import RING
 from keepers.protocol.errors import HearthError
 from keepers.protocol.rebuild import Fault, advance
-from keepers.protocol.records import GROUP_BYTES, RECORD_BYTES
+from keepers.protocol.records import record_count
 from keepers.protocol.uptime_tree import UptimeTree
 
-RING = 2_048  # epochs whose words the hub keeps
 BATCH = 100  # words asked for at once
 REPORT_EVERY = 8  # epochs between two signs of progress
 
@@ -139,7 +139,6 @@ class Audit:
                         f"epoch {row.epoch}: the hub keeps another word than its logs give",
                         why=(f"hub  0x{bytes(word).hex()}", f"logs 0x{row.ring_word.hex()}"),
                         next=("the endpoint changes or leaves out logs: try another --rpc",),
-                        exit_code=7,
                     )
             if self.progress:
                 self.progress(low + len(part), len(wanted), "words of the hub's ring")
@@ -155,7 +154,6 @@ class Audit:
                 f"{path} is of another network",
                 why=(f"chain {file.chain_id}, hub {file.hub}",),
                 next=("take one of this network, or leave --from out",),
-                exit_code=9,
             )
         return file
 
@@ -208,30 +206,22 @@ def wrong(fault: Fault) -> HearthError:
         f"the root of epoch {fault.epoch} is wrong",
         why=(fault.why,),
         next=("nothing that rests on it is right; see docs/audit.md",),
-        exit_code=9,
     )
 
 
 def _row(logged: Logged, root: bytes, right: bool | None) -> RootRow:
     header = Header.unpack(logged.log.header)
-    records = sum(_records(len(data)) for data, _ in logged.log.parts)
+    records = sum(record_count(len(data)) for data, _ in logged.log.parts)
     word = ring_word(root, logged.log.header) if root else b""
     return RootRow(logged.epoch, header.void, records, header.count, root, word, logged.block, logged.tx, right)
 
 
-def _records(length: int) -> int:
-    """Records in a part of that many bytes."""
-    full, rest = divmod(length, GROUP_BYTES)
-    return full * 64 + rest // RECORD_BYTES
-
-
 def _not_there(to: int, began: int, last: int) -> HearthError:
     return HearthError(
-        "H6302",
+        "H6304" if to > last else "H6302",
         f"epoch {to} cannot be rebuilt",
         why=(f"epochs {began} to {last} can",),
         next=("wait for its report" if to > last else "leave --from out, or take leaves of an older epoch",),
-        retryable=to > last,
     )
 
 
@@ -241,5 +231,4 @@ def _false_start(why: str) -> HearthError:
         "these leaves are not the chain's",
         why=(why,),
         next=("take them from elsewhere, or leave --from out to rebuild from the first epoch",),
-        exit_code=9,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keepers.chain.bounded_json import loads
 from keepers.chain.keys import LocalSigner, decrypt, encrypt, read_keystore, write_keystore, write_private
 from keepers.chain.private_files import check_private, read_secret
 from keepers.protocol.errors import HearthError
@@ -49,9 +50,9 @@ def write_backup(target: Path, keys: Sequence[Kept], password: str, cost: int = 
     Raises H1005 (no key, a short password, a file that is there), H110x (a key that does not open).
     """
     if not keys:
-        raise HearthError("H1005", "there is no key to back up", next=("hearth key new",), exit_code=2)
+        raise HearthError("H1005", "there is no key to back up", next=("hearth key new",))
     if len(password) < LEAST:
-        raise HearthError("H1005", f"a backup's password has at least {LEAST} characters", exit_code=2)
+        raise HearthError("H1005", f"a backup's password has at least {LEAST} characters")
     rows = []
     for key in keys:
         text = read_secret(key.password_file) if key.password is None and key.password_file else key.password
@@ -60,7 +61,6 @@ def write_backup(target: Path, keys: Sequence[Kept], password: str, cost: int = 
                 "H1101",
                 f"no password for {key.path}, so its key cannot be backed up",
                 next=(f"put its password into {key.path.with_suffix('.pass')} (0600)", "or move the keystore away"),
-                exit_code=4,
             )
         secret = decrypt(read_keystore(key.path), text, str(key.path))
         rows.append({"name": key.name, "keystore": encrypt(secret, password, cost)})
@@ -83,7 +83,6 @@ def restore_backup(source: Path, password: str, folder: Path, make_password: Cal
                 "H1005",
                 f"{path} holds another key than the backup's {name}: nothing was written",
                 next=("move it away, or use another home: hearth config set home FOLDER",),
-                exit_code=4,
             )
     done = []
     for name, secret in secrets.items():
@@ -107,13 +106,11 @@ def _content(source: Path) -> Mapping[str, Any]:
     try:
         if source.stat().st_size > MAX_BYTES:
             raise ValueError("too large")
-        raw = json.loads(source.read_text(encoding="utf-8"))
+        raw = loads(source.read_text(encoding="utf-8"))
         rows = {str(row["name"]): row["keystore"] for row in raw["keys"]} if raw["schema"] == SCHEMA else {}
     except (ValueError, KeyError, TypeError):
         rows = {}
     wrong = [n for n, k in rows.items() if not isinstance(k, dict) or not n or n != Path(n).name or n.startswith(".")]
     if not rows or wrong:
-        raise HearthError(
-            "H1006", f"{source} is no backup of keys", next=("hearth key backup FILE makes one",), exit_code=2
-        )
+        raise HearthError("H1006", f"{source} is no backup of keys", next=("hearth key backup FILE makes one",))
     return rows

@@ -10,10 +10,12 @@ from keepers.chain.attestations import Attestations
 from keepers.chain.contracts import Suite
 from keepers.chain.deployment import Deployment
 from keepers.chain.ports import BlockRef, Reader
+from keepers.protocol.credits import burn_for
 from keepers.protocol.errors import HearthError
 from keepers.protocol.leases import Reason, Sheet
 from keepers.protocol.messages import Ask, Domain, Take
-from keepers.protocol.units import BPS, PRICE_ONE, WAD, mul_div_ceil
+from keepers.protocol.nodes import Node
+from keepers.protocol.units import WAD
 from keepers.sdk.history import (
     Earned,
     Ending,
@@ -28,7 +30,7 @@ from keepers.sdk.history import (
 from keepers.sdk.limits import Limits
 from keepers.sdk.reads import Reads, parameter
 from keepers.sdk.session import Session, Signer, Step
-from keepers.sdk.types import Earnings, LeaseView, NodeWord, Receipt, StakeView, Wallet
+from keepers.sdk.types import Earnings, LeaseView, Receipt, StakeView, Wallet
 from keepers.sdk.uptime import Uptime, uptime_of
 
 Progress = Callable[[str, str], object]
@@ -45,6 +47,7 @@ class Base:
         *,
         session: Session | None = None,
         signer: Signer | None = None,
+        operator: Callable[[], Signer | None] = lambda: None,
         offers: str = "",
         fetch: Callable[[str], bytes] | None = None,
         recover: Callable[[bytes, bytes], str] | None = None,
@@ -54,7 +57,7 @@ class Base:
         self.suite = Suite.over(reader)
         self.reads = Reads(reader, deployment)
         self.calendar = deployment.clock()
-        self._session, self._signer = session, signer
+        self._session, self._signer, self._operator = session, signer, operator
         self._offers, self._fetch = offers, fetch
         self._recover = recover
         self.limits = limits or Limits()
@@ -77,7 +80,6 @@ class Base:
                 "this needs a key, and none is configured",
                 why=("nothing can be signed without one",),
                 next=("hearth init renter", "hearth key new", "hearth config set renter.keystore FILE"),
-                exit_code=4,
             )
         return self._session
 
@@ -85,10 +87,13 @@ class Base:
     def signer(self) -> Signer:
         """The key that signs messages. Raises H1101 (exit 4) without one."""
         if self._signer is None:
-            raise HearthError(
-                "H1101", "this needs a key that signs, and none is configured", next=("hearth key new",), exit_code=4
-            )
+            raise HearthError("H1101", "this needs a key that signs, and none is configured", next=("hearth key new",))
         return self._signer
+
+    @property
+    def ask_signer(self) -> Signer:
+        """The key that signs asks: [operator] of the config, else the key that acts. Raises H1101 without either."""
+        return self._operator() or self.signer
 
     # ---- looking
 
@@ -140,7 +145,7 @@ class Base:
         wanted = sorted(set(nodes))
         words = self.reader.read_many([self.suite.registry.view("node", i) for i in wanted], at)
         found = {
-            i: share_of(i, NodeWord.unpack(word).first, reports, self.calendar, usable)
+            i: share_of(i, Node.unpack(word).first, reports, self.calendar, usable)
             for i, word in zip(wanted, words, strict=True)
         }
         return {i: share for i, share in found.items() if share is not None}
@@ -177,12 +182,8 @@ class Base:
     # ---- paying
 
     def _burn_for(self, credits: int, price: int) -> int:
-        """Fewest tokens (wei) whose burn buys at least `credits`: the inverse of floor(floor(T·p)·(1 - s))."""
-        if credits == 0:
-            return 0
-        spread = parameter(self.deployment, "spread_bps")
-        before_spread = mul_div_ceil(credits, BPS, BPS - spread)
-        return mul_div_ceil(before_spread, PRICE_ONE, price)
+        """Fewest tokens (wei) whose burn buys at least `credits`."""
+        return burn_for(credits, price, parameter(self.deployment, "spread_bps"))
 
     def _afford(self, burn: int, wallet: Wallet) -> None:
         if burn > wallet.token_wei:

@@ -20,6 +20,7 @@ from keepers.sdk.offers import MAX_BYTES
 from keepers.sdk.sections import SECTIONS
 from keepers.sdk.sending import WAIT_S, NothingSent, Outgoing, Paper
 from keepers.sdk.session import Session
+from keepers.wire.attester_client import make_http
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -40,10 +41,10 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Loaded:
     return load(flags=out, sections=SECTIONS, config=config)
 
 
-def check_settings(content: Mapping[str, Any]) -> None:
-    """Raises H1001 unless the content of a config file would load."""
+def check_settings(content: Mapping[str, Any], origin: str) -> None:
+    """Raises H1001 unless `content`, that of the config file `origin`, would load."""
     sections: dict[str, type[BaseModel]] = SECTIONS
-    load(flags=dict(content), sections=sections, env={}, files=())
+    load(flags=dict(content), sections=sections, env={}, files=(), flags_from=origin)
 
 
 def resolve_network(name: str) -> str:
@@ -66,7 +67,6 @@ def _chosen(settings: Settings) -> str:
             "H1003",
             "no network is chosen",
             next=("--network NAME or --manifest FILE", "hearth network use NAME", "hearth demo"),
-            exit_code=2,
         )
     return resolve_network(settings.deployment)
 
@@ -107,6 +107,7 @@ def connect(settings: Settings | None = None, **flags: Any) -> Hearth:
         deployment,
         session=session,
         signer=signer,
+        operator=lambda: key_of(loaded.operator),  # type: ignore[attr-defined]
         offers=section.offers,
         fetch=fetch_url,
         limits=Limits(
@@ -120,7 +121,7 @@ def _fraction(usd: Decimal | None) -> Fraction | None:
 
 
 def _same_chain(reader: Any, deployment: Deployment) -> None:
-    """A record of another chain with the same id (a restarted local network) must not be used: H2003."""
+    """A record of another chain with the same id (a restarted local network) must not be used: H2002."""
     genesis = reader.block(0)
     if genesis is not None and "0x" + genesis.hash.hex() != deployment.genesis_block_hash:
         raise HearthError(
@@ -146,25 +147,28 @@ class Fresh:
 
 
 def fetch_url(url: str) -> bytes:
-    """The bytes at a URL, at most what a page of offers may have; no redirects. Raises H4201."""
+    """The bytes at a URL, at most what a page of offers may have; no redirects. Raises H4201, H2007."""
     try:
-        with httpx.stream("GET", url, timeout=10.0, follow_redirects=False, trust_env=False) as answer:
+        with make_http(10.0, answer_s=60.0) as client, client.stream("GET", url) as answer:
             if answer.status_code != 200:
-                raise HearthError("H4201", f"{url} answers HTTP {answer.status_code}", retryable=True, exit_code=7)
+                code = "H4201" if answer.status_code in (404, 410) else "H2007"
+                raise HearthError(code, f"{url} answers HTTP {answer.status_code}", next=("--offers FOLDER or URL",))
             content = bytearray()
             for piece in answer.iter_bytes():
                 content += piece
                 if len(content) > MAX_BYTES:
-                    raise HearthError("H4201", f"{url} gives more than {MAX_BYTES} bytes", exit_code=5)
+                    raise HearthError(
+                        "H4201", f"{url} gives more than {MAX_BYTES} bytes", next=("--offers FOLDER or URL",)
+                    )
             return bytes(content)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        raise HearthError("H4201", f"{url[:200]!r} is no URL", why=str(error), next="--offers FOLDER or URL") from None
+    except httpx.HTTPError as error:
         raise HearthError(
             "H2007",
             f"{url} cannot be fetched",
             why=(type(error).__name__,),
             next=("retrying is safe",),
-            retryable=True,
-            exit_code=7,
         ) from None
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from keepers.chain.attestations import Attestations
 from keepers.chain.ports import Event, Reader
 from keepers.protocol.counters import Header, Leaf, down_seconds, fault_seconds
-from keepers.protocol.epochs import SLOTS, Calendar
+from keepers.protocol.epochs import RING, Calendar
 from keepers.protocol.errors import HearthError
 from keepers.protocol.leases import Terms
+from keepers.protocol.units import BPS
 from keepers.sdk.types import LeaseView
 
 WINDOW_S = 30 * 86_400  # seconds over which a node's uptime is shown
-RING = 2_048  # epochs that the hub can still prove (protocol.md §11)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def share_of(node: int, first: int, reports: Attestations, calendar: Calendar, u
 
     D at the end of the window less D at its start (docs/protocol.md §7), `first` is the node's first epoch.
     """
-    length = SLOTS * calendar.slot
+    length = calendar.epoch_seconds
     begin = max(first - 1, usable - WINDOW_S // length, usable - RING + 1, 0)
     if usable <= begin:
         return None
@@ -158,6 +158,6 @@ def share_of(node: int, first: int, reports: Attestations, calendar: Calendar, u
 
     whole = (usable - begin) * length
     try:
-        return Share((whole - (down(usable) - down(begin))) * 10_000 // whole, whole)
+        return Share((whole - (down(usable) - down(begin))) * BPS // whole, whole)
     except HearthError:
         return None

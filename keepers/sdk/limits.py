@@ -28,7 +28,6 @@ class Limits:
                 "H4204",
                 f"the price {float(asked):.3f} USD per GPU-hour is above the limit of {float(most):.3f}",
                 next=("hearth offers --max USD", "hearth config set limits.max_usd_per_gpu_hour USD"),
-                exit_code=6,
             )
 
     def check_lease(self, total_wei: int) -> None:
@@ -47,5 +46,4 @@ class Limits:
                 f"{what} would have cost up to ${wei / WAD:.4f}, the limit is ${float(most):.4f}",
                 why=(f"limits.{name} of your config",),
                 next=("prepay less, or wait", f"hearth config set limits.{name} USD"),
-                exit_code=6,
             )

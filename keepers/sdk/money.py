@@ -19,9 +19,9 @@ class Money(Base):
         at = self.head()
         closed = self.reads.entries(at)
         if closed:
-            raise HearthError("H5007", f"nothing can be bought now: {closed}", retryable=True, exit_code=6)
+            raise HearthError("H5007", f"nothing can be bought now: {closed}")
         if credits_wei <= 0:
-            raise HearthError("H1005", "the smallest purchase is 0.000000000000000001 USD of credits", exit_code=2)
+            raise HearthError("H1005", "the smallest purchase is 0.000000000000000001 USD of credits")
         action = f"buy-{key or secrets.token_hex(8)}"
         if key and self.session.known(action, "buy") is not None:
             return self.wallet()

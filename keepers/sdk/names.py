@@ -20,7 +20,6 @@ def rate_wei(usd_per_gpu_hour: str | Fraction) -> int:
             "H4205",
             f"{usd_per_gpu_hour} USD per GPU-hour is no price",
             why=("a price is above 0 and below 66,000 USD; the smallest is 0.0000000000000036 USD per GPU-hour",),
-            exit_code=2,
         )
     return rate
 
@@ -38,7 +37,6 @@ def resolve_gpu(text: str, names: Sequence[str]) -> frozenset[str]:
         f"no class of this network is called {text!r}",
         why=(f"known: {', '.join(sorted(names)) or 'none'}",),
         next=tuple(f"--gpu {name}" for name in near),
-        exit_code=5,
     )
 
 

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keepers.chain.bounded_json import loads
 from keepers.chain.contracts import Suite
 from keepers.chain.ports import BlockRef, Reader
 from keepers.protocol.errors import HearthError
 from keepers.protocol.leases import Sheet
-from keepers.protocol.messages import Ask, Domain, unpack_nodes
+from keepers.protocol.messages import Ask, Domain, address_text, unpack_nodes
+from keepers.protocol.nodes import Node, Provider, Status
 from keepers.protocol.stake import Own
-from keepers.sdk.types import NodeState, NodeWord, OfferBook, OfferRow, ProviderWord, SignedAsk
+from keepers.sdk.types import OfferBook, OfferRow, SignedAsk
 
 SCHEMA = "hearth.offer/1"
 MAX_BYTES = 1 << 20  # an offer is under 1 kB: more than this is not a page of offers
@@ -89,7 +91,7 @@ def load(place: str, domain: Domain, fetch: Callable[[str], bytes]) -> tuple[lis
         try:
             if len(data) > MAX_BYTES:
                 raise ValueError("larger than an offer can be")
-            value = json.loads(data)
+            value = loads(data)
         except ValueError as error:
             left_out["larger than an offer can be" if "larger" in str(error) else "not JSON"] += 1
             continue
@@ -109,18 +111,18 @@ def _documents(place: str, fetch: Callable[[str], bytes]) -> Iterable[tuple[str,
     if place.startswith(("http://", "https://")):
         yield place, fetch(place)
         return
-    path = Path(place).expanduser()
     try:
+        path = Path(place).expanduser()
         files = sorted(path.glob("*.json")) if path.is_dir() else [path]
         for file in files[:MAX_OFFERS]:
             with file.open("rb") as open_file:
                 yield str(file), open_file.read(MAX_BYTES + 1)
-    except OSError as error:
+    except (OSError, RuntimeError, ValueError) as error:  # ValueError: what no path can hold
         raise HearthError(
             "H4201",
             f"offers cannot be read at {place}",
-            why=str(error.strerror or error),
-            next='--offers FOLDER or URL, or offers = "…" in the config',
+            why=str(getattr(error, "strerror", None) or error),
+            next=("--offers FOLDER or URL", "hearth config set renter.offers FOLDER"),
         ) from None
 
 
@@ -129,9 +131,9 @@ class _Facts:
     """Chain facts that several offers share."""
 
     now: int
-    providers: dict[int, ProviderWord]
+    providers: dict[int, Provider]
     staked: dict[int, bool]
-    nodes: dict[int, NodeWord]
+    nodes: dict[int, Node]
     by_class: dict[tuple[int, int], list[int]]
     sheets: dict[int, Sheet]
     classes: dict[int, str]
@@ -171,7 +173,7 @@ class OfferCheck:
             signer = self._recover(signed.digest, signed.signature)
         except ValueError:
             return "signature is not the operator's"
-        if signer.lower() != provider.operator:
+        if signer.lower() != address_text(provider.operator):
             return "signature is not the operator's"
         if ask.generation != provider.generation:
             return "withdrawn by the provider"
@@ -195,8 +197,8 @@ class OfferCheck:
         word = facts.nodes.get(node)
         if word is None or word.provider != ask.provider:
             return "not the provider's node"
-        if word.state is not NodeState.ACTIVE:
-            return f"node {word.state.name.lower()}"
+        if word.status is not Status.ACTIVE:
+            return f"node {word.status.name.lower()}"
         return ""
 
     def _row(self, signed: SignedAsk, node: int, facts: _Facts) -> OfferRow:
@@ -235,7 +237,7 @@ class OfferCheck:
         required = self._reader.read_many([pool.view("required", p) for p in ids], at)
         wanted = self._named_nodes(offers, node_count)
         node_words = self._reader.read_many([registry.view("node", i) for i in wanted], at)
-        nodes = {i: NodeWord.unpack(word) for i, word in zip(wanted, node_words, strict=True)}
+        nodes = {i: Node.unpack(word) for i, word in zip(wanted, node_words, strict=True)}
         sheet_ids = sorted({o.ask.sheet for o in offers if o.ask.sheet < sheet_count})
         sheet_words = self._reader.read_many([escrow.view("sheet", s) for s in sheet_ids], at)
         class_ids = sorted({word.class_id for word in nodes.values() if word.class_id < class_count})
@@ -245,7 +247,7 @@ class OfferCheck:
             by_class.setdefault((word.provider, word.class_id), []).append(i)
         return _Facts(
             now=at.timestamp,
-            providers={p: ProviderWord.unpack(word) for p, word in zip(ids, words, strict=True)},
+            providers={p: Provider.unpack(word) for p, word in zip(ids, words, strict=True)},
             staked={p: Own.unpack(own).assets >= need for p, own, need in zip(ids, owned, required, strict=True)},
             nodes=nodes,
             by_class=by_class,

@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Sequence
 
 from keepers.protocol.errors import HearthError
-from keepers.protocol.messages import Ask, RegisterNode, RotateKey, fingerprints_hash, pack_nodes
+from keepers.protocol.messages import Ask, RegisterNode, RotateKey, address_text, fingerprints_hash, pack_nodes
+from keepers.protocol.nodes import Provider
 from keepers.protocol.stake import Own, shares_for
 from keepers.protocol.units import GWEI
 from keepers.sdk.base import Base, Progress, tokens_text
@@ -32,7 +33,7 @@ class Providing(Base):
     def add_stake(self, provider: int, amount_gwei: int, progress: Progress | None = None, key: str = "") -> StakeView:
         """Stake from the key's tokens."""
         if amount_gwei <= 0:
-            raise HearthError("H1005", "the smallest stake is 0.000000001 token", exit_code=2)
+            raise HearthError("H1005", "the smallest stake is 0.000000001 token")
         action = f"stake-{provider}-{key or secrets.token_hex(8)}"
         if key and self.session.known(action, "stake") is not None:
             return self.stake(provider)
@@ -63,7 +64,10 @@ class Providing(Base):
         free = self.stake(provider).free_shares
         if not 0 < shares <= free:
             raise HearthError(
-                "H1005", f"{free} shares are free, not {shares}", why=("bonds of leases lock the others",)
+                "H5006",
+                f"{free} shares are free, not {shares}",
+                why=("bonds of leases lock the others",),
+                next=("hearth stake show",),
             )
         call = self.suite.pool.unstake_own(provider, shares)
         self.session.run(action, [Step("unstake", call)], progress, once=bool(key))
@@ -75,14 +79,14 @@ class Providing(Base):
         return shares_for(amount_gwei, own.assets, own.shares) if own.assets else 0
 
     def ripe(self, provider: int, ticket: int) -> int:
-        """Gwei of a ticket that can be withdrawn now. Raises H1005 where there is none, or not yet."""
+        """Gwei of a ticket that can be withdrawn now. Raises H1005 where there is none, H5010 for one not yet."""
         known = {number: (gwei, release) for number, gwei, release in self.stake(provider).tickets}
         if ticket not in known:
             raise HearthError("H1005", f"provider {provider} has no ticket {ticket}", next=("hearth stake show",))
         gwei, release = known[ticket]
         now = self.head().timestamp
         if release > now:
-            raise HearthError("H1005", f"ticket {ticket} matures in {release - now} s", retryable=True)
+            raise HearthError("H5010", f"ticket {ticket} matures in {release - now} s", next=("hearth stake show",))
         return gwei
 
     def withdraw(self, provider: int, ticket: int, progress: Progress | None = None) -> StakeView:
@@ -136,23 +140,14 @@ class Providing(Base):
         word = self.reads.node(node)
         new = new_key.address.lower()
         if self.key_from_next(node) != new:
-            at, me = self.head(), self.address.lower()
-            owner = self.stake(word.provider).owner.lower()
-            if me != owner:
-                raise HearthError(
-                    "H1104",
-                    f"node {node} is of provider {word.provider}: its owner {owner} rotates its key",
-                    why=(f"this key is {me}",),
-                    next=("use a config with the owner's key: -c FILE",),
-                    exit_code=4,
-                )
+            at = self.head()
+            self.require_owner(word.provider, f"node {node} is of provider {word.provider}: its owner", "its key")
             used = self.suite.registry.node_of_key(new, at=at)
             if used:
                 raise HearthError(
                     "H1005",
                     f"{new} is or was the key of node {used - 1}: a key stands once, for ever",
                     next=("hearth key new NAME",),
-                    exit_code=2,
                 )
             signature = new_key.sign_digest(RotateKey(node, new_key.address).digest(self.registry_domain))
             call = self.suite.registry.rotate_key(node, new_key.address, signature)
@@ -161,6 +156,37 @@ class Providing(Base):
         events = self.reader.events(first, head, "NodeRegistry", ("NodeKeyRotated",))
         since = [int(e["since"]) for e in events if e["node"] == node and str(e["new"]).lower() == new]
         return since[-1] if since else word.first
+
+    def require_owner(self, provider: int, whose: str, what: str) -> None:
+        """Raises H1104 (exit 4) unless this key owns the provider, whose owner alone rotates `what`."""
+        me, owner = self.address.lower(), self.stake(provider).owner.lower()
+        if me != owner:
+            raise HearthError(
+                "H1104",
+                f"{whose} {owner} rotates {what}",
+                why=(f"this key is {me}",),
+                next=("use a config with the owner's key: -c FILE",),
+            )
+
+    def operators(self, provider: int) -> tuple[str, ...]:
+        """Every address that is or was a provider's operator, lower case, the present one last."""
+        first, head = self.deployment.first_block, self.head().number
+        events = self.reader.events(first, head, "NodeRegistry", ("ProviderOperatorSet",))
+        former = [str(e["old"]).lower() for e in events if e["provider"] == provider]
+        return (*former, address_text(self.reads.provider(provider).operator))
+
+    def rotate_operator(self, provider: int, new: str, progress: Progress | None = None) -> Provider:
+        """Make another key the provider's operator: every ask that was signed before is void. Only the owner.
+
+        Repeating it does nothing. Raises H1104 (exit 4) for another's provider.
+        """
+        word = self.reads.provider(provider)
+        if address_text(word.operator) != new.lower():
+            self.require_owner(provider, f"provider {provider}'s owner", "its operator key")
+            call = self.suite.registry.set_operator(provider, new)
+            action = f"operator-{provider}-{word.generation}-{new.lower()}"
+            self.session.run(action, [Step("set-operator", call)], progress)
+        return self.reads.provider(provider)
 
     def sign_ask(
         self,
@@ -179,21 +205,23 @@ class Providing(Base):
             raise HearthError(
                 "H4205",
                 "the smallest price is 1 wei of a USD a GPU-second (0.0000000000000036 USD per GPU-hour)",
-                exit_code=2,
             )
-        word = self.reads.provider(provider)
-        if word.operator != self.signer.address.lower():
+        word, signer = self.reads.provider(provider), self.ask_signer
+        operator = address_text(word.operator)
+        if operator != signer.address.lower():
             raise HearthError(
                 "H1104",
-                f"provider {provider}'s asks are signed by {word.operator}, this key is {self.signer.address}",
-                next=("use a config with the operator's key: -c FILE",),
-                exit_code=4,
+                f"provider {provider}'s asks are signed by {operator}, this key is {signer.address}",
+                next=("hearth config set operator.keystore FILE", "use a config with the operator's key: -c FILE"),
             )
-        if sheet >= self.suite.escrow.sheet_count(at=self.head()):
-            raise HearthError("H1005", f"there is no term sheet {sheet}", next=("hearth network show",))
+        self.check_sheet(sheet)
+        try:
+            packed = pack_nodes(sorted(set(nodes)))
+        except ValueError as error:
+            raise HearthError("H1005", str(error), next=("sign one ask for each part of them",)) from None
         ask = Ask(
             provider,
-            pack_nodes(list(nodes)),
+            packed,
             class_id,
             rate,
             min_duration_s,
@@ -204,7 +232,14 @@ class Providing(Base):
             secrets.randbits(256),
         )
         digest = ask.digest(self.market_domain)
-        return SignedAsk(ask, self.signer.sign_digest(digest), digest)
+        return SignedAsk(ask, signer.sign_digest(digest), digest)
+
+    def check_sheet(self, sheet: int) -> None:
+        """Raises H1005 where there is no term sheet of that number."""
+        count = self.suite.escrow.sheet_count(at=self.head())
+        if not 0 <= sheet < count:
+            last = f"the escrow has {count}, from 0 on"
+            raise HearthError("H1005", f"there is no term sheet {sheet}", why=last, next="--sheet with one of them")
 
     def drain(self, provider: int, progress: Progress | None = None) -> None:
         """Withdraw every ask of a provider at once; running leases go on."""
@@ -234,7 +269,7 @@ class Providing(Base):
         view = self.status(lease)
         p, me = view.terms.provider, self.address.lower()
         owner = self.stake(p).owner.lower()
-        operator = self.reads.provider(p).operator
+        operator = address_text(self.reads.provider(p).operator)
         if me == owner or (me == operator and not owner_only):
             return view
         raise HearthError(
@@ -243,7 +278,6 @@ class Providing(Base):
             + (" alone may leave it" if owner_only else f" or operator {operator} may give notice"),
             why=(f"this key is {me}",),
             next=(f"hearth node notice {view.ordinal}",) if me == operator else ("hearth node list",),
-            exit_code=4,
         )
 
     def retire(self, node: int, progress: Progress | None = None) -> None:
@@ -251,7 +285,7 @@ class Providing(Base):
         word = self.reads.node(node)
         if word.reserved:
             raise HearthError(
-                "H2900",
+                "H2302",
                 f"node {node} still holds {word.reserved} leased GPUs",
                 next=("hearth node drain", "wait for its leases to end"),
             )

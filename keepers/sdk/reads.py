@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from keepers.chain.contracts import Suite
+from keepers.chain.contracts import LEASE_EVENTS, Suite
 from keepers.chain.deployment import Deployment
 from keepers.chain.ports import BlockRef, Event, Reader
 from keepers.protocol.credits import Balance
 from keepers.protocol.errors import HearthError
 from keepers.protocol.leases import Money, Party, Reason, Terms, effective_stop
+from keepers.protocol.messages import address_text
+from keepers.protocol.nodes import Node, Provider
 from keepers.protocol.price import PeriodWord, PriceWord
-from keepers.protocol.stake import Own, Ticket, Unbonding, value_of
+from keepers.protocol.stake import Need, Own, Ticket, Unbonding, tickets_issued, value_of
 from keepers.protocol.stake import required as required_stake
+from keepers.sdk.receipts import complete
 from keepers.sdk.types import (
     Earnings,
     LeaseView,
-    NodeWord,
-    ProviderWord,
     Receipt,
     ReceiptLine,
     StakeView,
     Tally,
     Wallet,
-    address_text,
 )
-
-_MONEY_EVENTS = ("Opened", "ToppedUp", "Anchored", "Settled", "NoticeGiven", "Stopped", "Finished")
 
 
 def parameter(deployment: Deployment, name: str) -> int:
@@ -39,13 +37,12 @@ def parameter(deployment: Deployment, name: str) -> int:
 
 
 def no_lease(ref: str | int) -> HearthError:
-    """H5001 for what is neither a number nor an id."""
+    """H1005 for what is neither a number nor an id."""
     return HearthError(
-        "H5001",
-        f"{ref!r} is no lease",
+        "H1005",
+        f"{str(ref)[:80]!r} is no lease",
         why=("a lease is a number, or its id as 0x and hex digits",),
         next=("hearth status",),
-        exit_code=2,
     )
 
 
@@ -102,7 +99,7 @@ class Reads:
             at.number,
         )
 
-    def node(self, index: int, at: BlockRef | None = None) -> NodeWord:
+    def node(self, index: int, at: BlockRef | None = None) -> Node:
         """A node. Raises H1005 where there is none."""
         at = at or self.reader.head()
         count = self.suite.registry.count(at=at)
@@ -112,15 +109,14 @@ class Reads:
                 f"there is no node {index}",
                 why=(f"the registry has {count}",),
                 next=("hearth node list",),
-                exit_code=2,
             )
-        return NodeWord.unpack(self.suite.registry.node(index, at=at))
+        return Node.unpack(self.suite.registry.node(index, at=at))
 
-    def nodes(self, at: BlockRef | None = None) -> list[NodeWord]:
+    def nodes(self, at: BlockRef | None = None) -> list[Node]:
         """All nodes ever registered, by index."""
         at = at or self.reader.head()
         calls = [self.suite.registry.view("node", i) for i in range(self.suite.registry.count(at=at))]
-        return [NodeWord.unpack(word) for word in self.reader.read_many(calls, at)]
+        return [Node.unpack(word) for word in self.reader.read_many(calls, at)]
 
     def classes(self, at: BlockRef | None = None) -> dict[int, str]:
         """Name of each hardware class by its id (ids of the registry's table)."""
@@ -135,13 +131,18 @@ class Reads:
         row = self.suite.registry.class_of(class_id, at=at)
         return required_stake(int(row[6]) * gpus, self.suite.pool.stake_price(at=at))
 
-    def provider(self, p: int, at: BlockRef | None = None) -> ProviderWord:
+    def provider(self, p: int, at: BlockRef | None = None) -> Provider:
         """A provider. Raises H1005 where there is none."""
         at = at or self.reader.head()
         count = self.suite.registry.provider_count(at=at)
         if not 0 < p + 1 <= count:
-            raise HearthError("H1005", f"there is no provider {p}", why=(f"the registry has {count}",), exit_code=2)
-        return ProviderWord.unpack(self.suite.registry.provider(p, at=at))
+            raise HearthError(
+                "H1005",
+                f"there is no provider {p}",
+                why=(f"the registry has {count}",),
+                next=("hearth node list --all names each node's provider",),
+            )
+        return Provider.unpack(self.suite.registry.provider(p, at=at))
 
     def providers_of(self, owner: str) -> list[int]:
         """Ids of the providers whose owner or operator an address is now, ascending."""
@@ -150,8 +151,9 @@ class Reads:
         calls = [self.suite.registry.view("owner_of", p) for p in range(count)]
         owners = self.reader.read_many(calls, at)
         words = self.reader.read_many([self.suite.registry.view("provider", p) for p in range(count)], at)
+        operators = [address_text(Provider.unpack(word).operator) for word in words]
         me = owner.lower()
-        return [p for p in range(count) if str(owners[p]).lower() == me or ProviderWord.unpack(words[p]).operator == me]
+        return [p for p in range(count) if me in (str(owners[p]).lower(), operators[p])]
 
     def stake(self, p: int, at: BlockRef | None = None) -> StakeView:
         """A provider's own stake, its bonds and its tickets."""
@@ -162,8 +164,8 @@ class Reads:
             [pool.view("own", p), pool.view("need", p), pool.view("required", p), pool.view("unbonding", p)], at
         )
         own, out = Own.unpack(own_word), Unbonding.unpack(unbonding)
-        owner = address_text(need >> 96)
-        issued = pool.stake_of(p, owner, at=at) >> 64 & (2**32 - 1)
+        owner = address_text(Need.unpack(need).owner)
+        issued = tickets_issued(pool.stake_of(p, owner, at=at))
         words = self.reader.read_many([pool.view("ticket_of", p, owner, i) for i in range(issued)], at)
         tickets = [(i, Ticket.unpack(word)) for i, word in enumerate(words) if word]
         return StakeView(
@@ -183,7 +185,7 @@ class Reads:
         return self._events("LeaseEscrow", "Opened")
 
     def lease_id(self, ref: str | int) -> tuple[int, int]:
-        """(number, id) of a lease given by number or by its 0x… id. Raises H5001 where there is none."""
+        """(number, id) of a lease given by number or by its 0x… id. Raises H5001 where there is none, H1005."""
         text = str(ref).strip().lower()
         opened = self.opened()
         try:
@@ -222,11 +224,11 @@ class Reads:
 
     def receipt(self, ref: str | int) -> Receipt:
         """A lease's lines from its events."""
-        view = self.lease(ref)
-        first = self.deployment.first_block
-        head = self.reader.head().number
-        events = self.reader.events(first, head, "LeaseEscrow", _MONEY_EVENTS)
-        return Receipt(view, tuple(self._line(e) for e in events if e["id"] == view.lease_id))
+        at = self.reader.head()
+        view = self.lease(ref, at)
+        events = self.reader.events(self.deployment.first_block, at.number, "LeaseEscrow", LEASE_EVENTS)
+        mine = [event for event in events if event["id"] == view.lease_id]
+        return Receipt(view, complete(self, view, [self._line(event) for event in mine], mine, at))
 
     def _view(self, number: int, lease: int, at: BlockRef) -> LeaseView:
         escrow = self.suite.escrow
@@ -294,12 +296,11 @@ class Reads:
             [*(hub.view("period_word", p) for p in wanted), hub.view("last_epoch")], at
         )
         dispute = parameter(self.deployment, "dispute_epochs") * self.calendar.epoch_seconds
-        closed = set()
-        for p, value in zip(wanted, words, strict=True):
-            word = PeriodWord.unpack(value)
-            if word.price and word.epoch <= last and at.timestamp >= word.time + dispute:
-                closed.add(p)
-        return closed
+        return {
+            period
+            for period, word in zip(wanted, words, strict=True)
+            if PeriodWord.unpack(word).closed(last, at.timestamp, dispute)
+        }
 
     # ---- helpers
 

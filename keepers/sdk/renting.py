@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from keepers.chain.ports import BlockRef
-from keepers.protocol.credits import COVER_BPS
+from keepers.protocol.credits import COVER_BPS, Balance, covers, part
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
+from keepers.protocol.leases import least_prepaid
 from keepers.protocol.matching import Offer, Wish, explain, rank
 from keepers.protocol.messages import Take, pack_nodes
-from keepers.protocol.units import BPS, PRICE_ONE, WAD
+from keepers.protocol.units import BPS, WAD
 from keepers.sdk.base import Base, Progress, struct, tokens_text
 from keepers.sdk.limits import DAY
 from keepers.sdk.names import rate_wei, resolve_gpu
@@ -39,7 +40,7 @@ class Renting(Base):
                 "H4201",
                 "no place with offers is configured",
                 why=("offers are signed asks in a folder or at a URL",),
-                next=("--offers FOLDER or URL", "hearth config set offers FOLDER"),
+                next=("--offers FOLDER or URL", "hearth config set renter.offers FOLDER"),
             )
         found, left_out = load(where, self.market_domain, self._get)
         check = OfferCheck(self.reader, self.suite, self._signer_of)
@@ -81,7 +82,7 @@ class Renting(Base):
         at = self.head()
         closed = self.reads.entries(at)
         if closed:
-            raise HearthError("H5007", f"nothing can be rented now: {closed}", retryable=True, exit_code=6)
+            raise HearthError("H5007", f"nothing can be rented now: {closed}")
         prepaid = prepaid_s if prepaid_s is not None else min(duration_s, row.sheet.prepay)
         self._in_range(row, gpus, duration_s, prepaid)
         self.limits.check_rate(row.rate_wei)
@@ -109,7 +110,7 @@ class Renting(Base):
             )
         held, backing = wallet.credits_wei, wallet.backing_wei
         moved = min(deposit, held)
-        if moved and (backing * moved // held + burn) * price * BPS < deposit * COVER_BPS * PRICE_ONE:
+        if moved and not covers(Balance(deposit, part(held, backing, moved) + burn), price):
             raise HearthError(
                 "H5003",
                 "the credits in the purse have lost too much backing for a deposit",
@@ -153,7 +154,6 @@ class Renting(Base):
                 f"the plan has become worse: {now} tokens instead of {was}",
                 why=(f"more than {slippage_bps / 100:g} % above what was shown; nothing was sent",),
                 next=("the same command shows the plan at today's price", "--slippage PERCENT"),
-                exit_code=6,
             )
         return new
 
@@ -199,7 +199,7 @@ class Renting(Base):
                 next=("hearth offers",),
             )
         if seconds <= 0:
-            raise HearthError("H1005", "a top-up pays for at least one second", exit_code=2)
+            raise HearthError("H1005", "a top-up pays for at least one second")
         at = self.head()
         room = self.suite.escrow.room(view.lease_id, at=at)
         wanted = min(room, seconds * view.terms.per_second)
@@ -234,7 +234,6 @@ class Renting(Base):
                 "H1104",
                 f"lease {view.ordinal} is closed by its renter {view.renter}, this key is {self.address}",
                 next=(f"hearth node notice {view.ordinal}", f"hearth node leave {view.ordinal}", "hearth status"),
-                exit_code=4,
             )
         self.session.run(f"close-{view.lease_id:x}", [Step("stop", self.suite.escrow.stop(view.lease_id, 0))], progress)
         return self.status(hex(view.lease_id))
@@ -246,23 +245,20 @@ class Renting(Base):
             self.limits.check_day(self.reads.deposited_since(self.address, at.timestamp - DAY), more_wei)
 
     def _in_range(self, row: OfferRow, gpus: int, duration: int, prepaid: int) -> None:
-        least = max(row.sheet.min_seconds, self.calendar.slot)
+        least = least_prepaid(row.sheet, self.calendar.slot)
         if not 0 < gpus <= row.free_gpus:
-            raise HearthError("H4203", f"node {row.node} has {row.free_gpus} free GPUs, not {gpus}", exit_code=5)
+            raise HearthError("H4203", f"node {row.node} has {row.free_gpus} free GPUs, not {gpus}")
         if not row.min_duration_s <= duration <= row.max_duration_s:
-            raise HearthError(
-                "H4203", f"the ask is for {row.min_duration_s} to {row.max_duration_s} s, not {duration}", exit_code=5
-            )
+            raise HearthError("H4203", f"the ask is for {row.min_duration_s} to {row.max_duration_s} s, not {duration}")
         if not least <= prepaid <= min(duration, row.sheet.prepay):
             raise HearthError(
                 "H4203",
                 f"between {least} and {min(duration, row.sheet.prepay)} s can be prepaid here, not {prepaid}",
-                exit_code=5,
             )
 
     def _get(self, url: str) -> bytes:
         if self._fetch is None:
-            raise HearthError("H4201", f"offers at {url} cannot be fetched here")
+            raise HearthError("H4201", f"offers at {url} cannot be fetched here", next=("give a folder of offers",))
         return self._fetch(url)
 
 

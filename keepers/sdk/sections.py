@@ -1,6 +1,7 @@
 """The sections of a config file, one a role: what `hearth up` builds its roles from and `hearth config` knows.
 
 [renter]    keystore, password_file, offers
+[operator]  keystore, password_file                               (signs a provider's asks, where another key owns it)
 [limits]    per_lease_usd, per_day_usd, max_usd_per_gpu_hour      (of the renter's key)
 [agent]     nodes, keystores, password_file, gpus, stand_in      (one entry a node, in the same order)
 [attester]  keystore, password_file, prices
@@ -11,12 +12,14 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
-from keepers.runtime.settings import KeyedSection, Section
+from keepers.runtime.settings import KeyedSection, PathSetting, Section
+
+Index = Annotated[int, Field(ge=0, lt=2**32)]  # of a node or a provider
+Usd = Annotated[Decimal, Field(gt=0, le=10**12)]
 
 
 class RenterSection(KeyedSection):
@@ -25,19 +28,23 @@ class RenterSection(KeyedSection):
     offers: str = Field(default="", description="folder, file or URL with signed asks")
 
 
+class OperatorSection(KeyedSection):
+    """The operator key that signs a provider's asks; without one the key of [renter] does."""
+
+
 class LimitsSection(Section):
     """What the renter's key may spend: USD each, none = no limit. A day is the last 24 hours."""
 
-    per_lease_usd: Decimal | None = Field(default=None, gt=0, description="given to one lease at most")
-    per_day_usd: Decimal | None = Field(default=None, gt=0, description="given to all leases in 24 hours at most")
-    max_usd_per_gpu_hour: Decimal | None = Field(default=None, gt=0, description="highest price that is taken")
+    per_lease_usd: Usd | None = Field(default=None, description="given to one lease at most")
+    per_day_usd: Usd | None = Field(default=None, description="given to all leases in 24 hours at most")
+    max_usd_per_gpu_hour: Usd | None = Field(default=None, description="highest price that is taken")
 
 
 class AgentSection(Section):
     """The nodes of one agent process. One password opens all its keystores."""
 
-    nodes: tuple[int, ...] = Field(default=(), description="indexes in the registry")
-    keystores: tuple[Path, ...] = Field(default=(), description="a node's own key each")
+    nodes: tuple[Index, ...] = Field(default=(), description="indexes in the registry")
+    keystores: tuple[PathSetting, ...] = Field(default=(), description="a node's own key each")
     password: SecretStr | None = Field(default=None, description="opens all keystores; .pass files by default")
     gpus: tuple[str, ...] = Field(default=(), description="GPU indexes of each node, like '0,1'; empty = all")
     stand_in: tuple[str, ...] = Field(
@@ -82,12 +89,13 @@ class SettlerSection(KeyedSection):
     jail: bool = Field(default=True, description="whether it jails nodes that were down")
     upkeep: bool = Field(default=True, description="whether it also does what pays no bounty")
     redeem: bool = Field(default=True, description="whether it redeems tallies of others")
-    providers: tuple[int, ...] = Field(default=(), description="whose leases and tallies are its own business")
-    native_usd: float = Field(default=0.0, ge=0, description="USD of a native coin; 0 = gas costs nothing")
+    providers: tuple[Index, ...] = Field(default=(), description="whose leases and tallies are its own business")
+    native_usd: float = Field(default=0.0, ge=0, le=10**9, description="USD of a native coin; 0 = gas costs nothing")
 
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "renter": RenterSection,
+    "operator": OperatorSection,
     "limits": LimitsSection,
     "agent": AgentSection,
     "attester": AttesterSection,

@@ -68,10 +68,10 @@ class Outgoing(Session):
     @contextmanager
     def _open(self) -> Iterator[Session]:
         from keepers.outbox.outbox import Outbox
-        from keepers.outbox.policy import Policy
+        from keepers.runtime.chainports import policy_of
         from keepers.store.migrations import open_store
 
-        network, fees, reader = self._deployment.network, self._settings.fees, self._reader
+        network, reader = self._deployment.network, self._reader
         if self._store is None:
             self._store = open_store(self._settings.database(network))
         outbox = Outbox(
@@ -82,12 +82,7 @@ class Outgoing(Session):
             self._deployment.codec(),
             self._deployment.chain_id,
             lambda: int(reader.head().timestamp),
-            policy=Policy(
-                max_fee=int(fees.max_fee_gwei * 10**9),
-                tip=int(fees.tip_gwei * 10**9),
-                bump_after=fees.bump_after_s,
-                max_bumps=fees.max_bumps,
-            ),
+            policy=policy_of(self._settings),
             lock_folder=self._settings.home_path / network,
         )
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from keepers.chain.ports import Call, Send, Sender, Sent, TxState
-from keepers.protocol.errors import HearthError
+from keepers.protocol.errors import HearthError, row_of
 from keepers.sdk.types import Done
 
 
@@ -64,7 +64,7 @@ class Session:
 
         `action` names what is wanted once, for ever: repeating it returns the first result and sends nothing twice.
         A step that never had an effect is tried again. Raises the outbox row's error (a revert, a refusal), or H2015
-        with exit code 8 where the outcome is still open when the time is up.
+        (exit 8) where the outcome is still open when the time is up.
         `once` False: nothing but chance names the action (`verb-random`), so while an earlier one of that verb is
         still open this one is refused (H2011, exit 8) rather than sent a second time.
         """
@@ -97,18 +97,18 @@ class Session:
                     f"an earlier {verb.split('-')[0]} is still open: this one was not sent",
                     why=(row.reason or f"{row.key} is {row.state.value}",),
                     next=(f"hearth tx show {row.key}", "or name this one: --idempotency-key TEXT"),
-                    retryable=True,
-                    exit_code=8,
                 )
 
     def _mined(self, name: str, row: Sent) -> Done:
         start = self._elapsed()
         while row.state not in (TxState.MINED, TxState.DONE):
             if row.state in (TxState.FAILED, TxState.REFUSED, TxState.DROPPED):
+                code = row.code or "H2014"  # of a refusal: its exit code and whether waiting helps come with it
                 raise HearthError(
-                    row.code or "H2014",
+                    code,
                     f"{name} did not happen: {row.reason or row.state.value}",
-                    next=(f"hearth tx show {row.key}",),
+                    why=(row_of(code).meaning,),
+                    next=(row_of(code).remedy, f"hearth tx show {row.key}"),
                     tx="0x" + row.tx_hash.hex() if row.tx_hash else None,
                 )
             if self._elapsed() - start > self._timeout:
@@ -117,8 +117,6 @@ class Session:
                     f"{name} is not mined after {self._timeout:.0f} s: its outcome is open",
                     why=(row.reason or f"state {row.state.value}",),
                     next=(f"hearth tx show {row.key}",),
-                    retryable=True,
-                    exit_code=8,
                     tx="0x" + row.tx_hash.hex() if row.tx_hash else None,
                 )
             self._pump()

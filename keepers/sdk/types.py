@@ -1,4 +1,4 @@
-"""What the SDK hands out: frozen rows with units in their names, and the registry's words read apart.
+"""What the SDK hands out: frozen rows with units in their names.
 
 Suffixes: `_wei` (1e-18), `_gwei`, `_s` seconds, `_bps`, `_at` unix seconds.
 """
@@ -7,80 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from fractions import Fraction
 
 from keepers.protocol.leases import REASON_TEXT, Cause, Money, Party, Reason, Sheet, Terms
 from keepers.protocol.matching import Explanation
-from keepers.protocol.messages import Ask
-from keepers.protocol.units import M16, M32, M64, WAD, field
+from keepers.protocol.messages import Ask, address_text
+from keepers.protocol.units import WAD
 
 HOUR = 3_600
-
-
-class NodeState(IntEnum):
-    """A node's status in the registry."""
-
-    NONE = 0
-    PENDING = 1
-    ACTIVE = 2
-    JAILED = 3
-    FAULTED = 4
-    RETIRED = 5
-
-
-@dataclass(frozen=True)
-class NodeWord:
-    """A node as the registry keeps it (layout: contracts/interfaces/INodeRegistry.vyi)."""
-
-    provider: int
-    class_id: int
-    region: int
-    gpus: int
-    reserved: int
-    state: NodeState
-    first: int
-    clean: int
-    since: int
-
-    @classmethod
-    def unpack(cls, word: int) -> NodeWord:
-        """Reads a node word."""
-        return cls(
-            provider=word >> 232,
-            class_id=word >> 216 & M16,
-            region=word >> 200 & M16,
-            gpus=word >> 184 & M16,
-            reserved=word >> 168 & M16,
-            state=NodeState(field(word, 160, 8)),
-            first=word >> 128 & M32,
-            clean=word >> 96 & M32,
-            since=word >> 32 & M32,
-        )
-
-    @property
-    def free(self) -> int:
-        """GPUs that no lease holds."""
-        return self.gpus - self.reserved
-
-
-@dataclass(frozen=True)
-class ProviderWord:
-    """A provider as the registry keeps it: who signs its asks, its bid generation, its stake units (1e-9 USD)."""
-
-    operator: str
-    generation: int
-    units: int
-
-    @classmethod
-    def unpack(cls, word: int) -> ProviderWord:
-        """Reads a provider word."""
-        return cls(address_text(word >> 96), word >> 64 & M32, word & M64)
-
-
-def address_text(value: int) -> str:
-    """A number of 160 bits as a lower-case 0x… address."""
-    return f"0x{value:040x}"
 
 
 def usd_per_gpu_hour(rate_wei: int) -> Fraction:
@@ -227,7 +161,13 @@ class LeaseView:
 
 @dataclass(frozen=True)
 class ReceiptLine:
-    """One event of a lease that moved money or ended something."""
+    """One event of a lease that moved money or ended something.
+
+    A settlement has the period whose tally it went to, the seconds that it paid for, the network's fee on it (taken
+    when that tally is redeemed) with the attesters' and the builders' part, and `price`, 1e-12 USD a token, at which
+    the tally is redeemed: 0 while that is open. `seconds` are all that were paid so far; of a stop, those since the
+    start. The end has the bond's damages: gwei of tokens to the renter, as a ticket, and gwei burned.
+    """
 
     at: int
     block: int
@@ -240,6 +180,25 @@ class ReceiptLine:
     returned_wei: int = 0
     bond_shares_lost: int = 0
     epoch: int = 0  # whose report it was proven with; 0 = none
+    period: int | None = None
+    attested_s: int = 0
+    fee_bps: int = 0
+    fee_wei: int = 0
+    fee_attesters_wei: int = 0
+    fee_builders_wei: int = 0
+    price: int = 0
+    damages_gwei: int = 0
+    burned_gwei: int = 0
+
+    @property
+    def provider_wei(self) -> int:
+        """What is the provider's: the payment without the settler's bounty and the network's fee."""
+        return self.paid_wei - self.bounty_wei - self.fee_wei
+
+    @property
+    def fee_destroyed_wei(self) -> int:
+        """The part of the fee that nobody gets."""
+        return self.fee_wei - self.fee_attesters_wei - self.fee_builders_wei
 
     @property
     def held_wei(self) -> int:
@@ -281,6 +240,10 @@ class Receipt:
     def returned_wei(self) -> int:
         """Credits that went back to the renter's purse."""
         return sum(line.returned_wei for line in self.lines)
+
+    def total(self, name: str) -> int:
+        """Sum of one of the lines' figures, such as `fee_wei` or `damages_gwei`."""
+        return sum(getattr(line, name) for line in self.lines)
 
     @property
     def held_wei(self) -> int:
@@ -367,11 +330,8 @@ __all__ = [
     "Done",
     "Earnings",
     "LeaseView",
-    "NodeState",
-    "NodeWord",
     "OfferBook",
     "OfferRow",
-    "ProviderWord",
     "Quote",
     "Reason",
     "Receipt",
@@ -381,6 +341,5 @@ __all__ = [
     "StakeView",
     "Tally",
     "Wallet",
-    "address_text",
     "usd_per_gpu_hour",
 ]

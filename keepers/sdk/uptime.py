@@ -8,6 +8,7 @@ from keepers.chain.attestations import Attestations
 from keepers.protocol.counters import Leaf, mask_of
 from keepers.protocol.epochs import SLOTS, Calendar
 from keepers.protocol.errors import HearthError
+from keepers.protocol.units import BPS
 from keepers.sdk.types import LeaseView
 
 BAR = 72  # slots that are shown at most
@@ -33,7 +34,7 @@ class Uptime:
     def uptime_bps(self) -> int | None:
         """Attested share of what is final, in 1/10,000; None before anything is."""
         whole = self.final_s + self.final_missed_s
-        return self.final_s * 10_000 // whole if whole else None
+        return self.final_s * BPS // whole if whole else None
 
 
 def uptime_of(view: LeaseView, proofs: Attestations, calendar: Calendar, usable: int) -> Uptime:

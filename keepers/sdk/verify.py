@@ -6,12 +6,12 @@ count of the node's slots, second by second, that knows no leaf. Every root that
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from keepers.chain.bounded_json import loads
 from keepers.chain.history import pages
 from keepers.chain.ports import BlockRef, Call, Event
 from keepers.protocol.counters import Header, Leaf, mask_of
@@ -206,7 +206,7 @@ class Verify:
     # ---- inside
 
     def _opened(self, ref: str, at: BlockRef) -> tuple[int, Event]:
-        """(number, event) of a lease given by number or 0x… id. Raises H5001 where there is none."""
+        """(number, event) of a lease given by number or 0x… id. Raises H5001 where there is none, H1005."""
         text, number = ref.strip().lower(), 0
         try:
             wanted = int(text, 16 if text.startswith("0x") else 10)
@@ -382,7 +382,7 @@ def _read_receipt(path: Path) -> Mapping[str, Any]:
     try:
         if path.stat().st_size > MAX_RECEIPT:
             raise ValueError(f"it is larger than {MAX_RECEIPT >> 20} MiB")
-        document = json.loads(path.read_bytes())
+        document = loads(path.read_bytes())
         if not isinstance(document, dict) or document.get("schema") != "hearth.receipt/1":
             raise ValueError("its schema is not hearth.receipt/1")
         for line in document["data"]["lines"]:
@@ -393,7 +393,7 @@ def _read_receipt(path: Path) -> Mapping[str, Any]:
         return document
     except OSError as error:
         raise HearthError("H1006", f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HearthError(
             "H1006",
             f"{path} is no receipt",

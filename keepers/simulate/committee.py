@@ -9,32 +9,15 @@ from typing import Any
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.hashing import keccak, to_int, word
 from keepers.protocol.messages import Report, SignedObservation, VoidReport
+from keepers.protocol.seats import LEAST_SEATS, MAX_BOND, Seat, bounty
 from keepers.protocol.units import M24, M32, M40
 from keepers.simulate.hub import Hub
 from keepers.simulate.refuter import Refuter
 from keepers.simulate.state import Context, Event, Journal, Store, require
 from keepers.simulate.token import Token
 
-LEAST = 4
-REPEAT = 30 * 86_400
-MAX_BOND = 2**120
 OBSERVATION, REPORT, VOID = 0, 1, 2
 WORDS = {OBSERVATION: 5, REPORT: 6, VOID: 5}
-
-
-@dataclass(frozen=True)
-class Seat:
-    """What stands behind an account: wei; times in seconds, 0 = none."""
-
-    bond: int = 0
-    fault: int = 0
-    leaving: int = 0
-    free: int = 0
-    seated: bool = False
-
-    def pack(self) -> int:
-        """The seat word of the interface."""
-        return self.bond << 128 | self.fault << 88 | self.leaving << 48 | self.free << 8 | self.seated
 
 
 @dataclass(frozen=True)
@@ -153,13 +136,13 @@ class Committee:
         if due:
             proposed = self.tables["next"]
             following = self._staying(proposed)
-            due = len(following) >= min(LEAST, len(proposed))
+            due = len(following) >= min(LEAST_SEATS, len(proposed))
             self.tables["next"] = ()
             self.times["next"] = 0
         if not due:
             following = self._staying(old)
             require(len(following) != len(old), "committee: nothing due")
-            require(len(following) >= LEAST, "committee: below four seats")
+            require(len(following) >= LEAST_SEATS, "committee: below four seats")
         start = self._calendar.epoch(now) + 1 if now >= self._calendar.genesis else 1
         free = self._calendar.start(start) + self.release
         for who in old:
@@ -205,8 +188,7 @@ class Committee:
             if who >> i & 1:
                 seat = self._seat(fault >> 72 & M24, i)
                 found = self.accounts[seat]
-                repeated = found.fault != 0 and abs(found.fault - at) <= REPEAT
-                taken = found.bond if repeated else -(-found.bond // 10)
+                taken = found.penalty(at)
                 self.accounts[seat] = replace(found, fault=max(found.fault, at))
                 total += self._take(seat, taken, finder)
         self._settle(total, finder)
@@ -263,11 +245,11 @@ class Committee:
     def _take(self, who: int, amount: int, finder: int) -> int:
         found = self.accounts[who]
         self.accounts[who] = replace(found, bond=found.bond - amount)
-        self._log("Punished", who, amount, amount // 5 if finder else 0, finder)
+        self._log("Punished", who, amount, bounty(amount) if finder else 0, finder)
         return amount
 
     def _settle(self, amount: int, finder: int) -> None:
-        paid = amount // 5 if finder else 0
+        paid = bounty(amount) if finder else 0
         if amount != paid:
             self._token.burn(amount - paid, sender=self.address)
         if paid:
@@ -296,4 +278,4 @@ def _place(s: Statement) -> tuple[int, ...]:
     return REPORT, words[0], words[1], words[4] >> 40 & M24 if s.kind == REPORT else words[4]
 
 
-__all__ = ["Committee", "Seat", "Statement"]
+__all__ = ["Committee", "Statement"]

@@ -1,15 +1,15 @@
-"""BurnMintEngine in memory: the gate between tokens and credits. Source: docs/protocol.md §9; contracts/incentives."""
+"""BurnMintEngine in memory: the gate between tokens and credits. Source: docs/protocol.md §8; contracts/incentives."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from keepers.protocol import credits
-from keepers.protocol.credits import FeeTerms
+from keepers.protocol.credits import MAX_ATTESTERS, MAX_BUILDERS, MAX_CUT, FeeTerms
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.price import PriceWord
-from keepers.protocol.units import BPS, M96, M128
+from keepers.protocol.timeline import Timeline
+from keepers.protocol.units import M96, M128, M160
 from keepers.simulate.escrow import Escrow
 from keepers.simulate.hub import Hub
 from keepers.simulate.registry import Registry
@@ -17,28 +17,6 @@ from keepers.simulate.state import Context, Event, Journal, Store, require
 from keepers.simulate.token import Token
 
 PAY_AGE = 24  # epochs
-MAX_CUT = 1_000
-MAX_ATTESTERS = 3_000
-MAX_BUILDERS = 2_000
-MAX_PEGS = 128
-
-
-@dataclass(frozen=True)
-class Fees:
-    """The fee and the one before it with their first periods, and the shares of the fee. bps."""
-
-    fee: int
-    since: int
-    before: int
-    before_since: int
-    attesters: int
-    builders: int
-
-    def of(self, period: int) -> int:
-        """Fee of a tally of a period: that in force when it ended, the lower of both for older ones."""
-        if period >= self.since:
-            return self.fee
-        return self.before if period >= self.before_since else min(self.fee, self.before)
 
 
 class Engine:
@@ -60,7 +38,8 @@ class Engine:
         cap: int,
         bounty: int,
         peg: int,
-        fees: Fees,
+        fee: int,
+        shares: tuple[int, int],
         builders: int,
     ) -> None:
         self._journal = journal
@@ -76,10 +55,12 @@ class Engine:
         self.spread = spread
         self.cap = cap
         self.max_fee = MAX_CUT - bounty
-        self._fees: Store[str, Fees] = Store(journal, fees)
         self._numbers: Store[str, int] = Store(journal, 0)
-        # first period and peg, in order; the contract's first entry is the constructor's
-        self._pegs: Store[str, tuple[tuple[int, int], ...]] = Store(journal, ((0, peg),))
+        # peg and fee, bps; the shares of the fee, attesters and builders, hold for all periods at once
+        self._settings: Store[str, Timeline] = Store(journal, Timeline.of(0))
+        self._settings["peg"] = Timeline.of(peg)
+        self._settings["fee"] = Timeline.of(fee)
+        self._numbers["attesters_share"], self._numbers["builders_share"] = shares
         self._numbers["builders"] = builders
 
     # ---- owner
@@ -89,20 +70,21 @@ class Engine:
         require(fee <= self.max_fee, "engine: fee too high")
         require(attesters <= MAX_ATTESTERS, "engine: attesters share too high")
         require(builders <= MAX_BUILDERS, "engine: builders' share too high")
-        old, period = self.fees, self._calendar.period(self._context.now)
-        require(old.since <= period, "engine: a fee change is pending")
-        self._fees["fees"] = Fees(fee, period + 1, old.fee, old.since, attesters, builders)
-        self._log("FeeSet", old.fee, fee, attesters, builders, period + 1)
+        old = self._settings["fee"]
+        if fee != old.newest:
+            self._settings["fee"] = self._changed("fee", fee)
+        else:
+            require((attesters, builders) != self.shares, "engine: fee unchanged")
+        self._numbers["attesters_share"], self._numbers["builders_share"] = attesters, builders
+        self._log("FeeSet", old.newest, fee, attesters, builders, self._settings["fee"].first)
 
     def set_peg(self, peg: int, *, sender: int) -> None:
         """Sets the part of a tally's worth that is minted, of the periods to come."""
         require(sender == self.owner, "ownable: caller is not the owner")
         require(peg <= self.cap, "engine: peg over the cap")
-        period, pegs = self._calendar.period(self._context.now) + 1, self._pegs["pegs"]
-        require(pegs[-1][0] < period, "engine: a peg change is pending")
-        require(len(pegs) < MAX_PEGS, "engine: too many pegs")
-        self._log("PegSet", self.peg, peg, period)
-        self._pegs["pegs"] = (*pegs, (period, peg))
+        old, new = self.peg, self._changed("peg", peg)
+        self._settings["peg"] = new
+        self._log("PegSet", old, peg, new.first)
 
     def set_builders(self, builders: int, *, sender: int) -> None:
         """Sets who receives the builders' share."""
@@ -151,7 +133,7 @@ class Engine:
     def redeem(self, key: int, periods: list[int], *, sender: int) -> int:
         """Turns tallies into tokens for the provider's payout or the address itself; returns wei minted."""
         provider = key >> 24 == 0
-        to = self._registry.payouts[key] if provider else key & (2**160 - 1)
+        to = self._registry.payouts[key] if provider else key & M160
         if not provider:
             require(key >> 160 == 0)
         total = retired = attesters = builders = 0
@@ -160,9 +142,8 @@ class Engine:
             if tally.credits == 0:
                 continue
             price = self._hub.period_price(period)
-            fees = self.fees
-            fee = fees.of(period) if provider else 0
-            terms = FeeTerms(fee, fees.attesters, fees.builders, self.peg_of(period), self.cap)
+            fee = self.fee_of(period) if provider else 0
+            terms = FeeTerms(fee, *self.shares, self.peg_of(period), self.cap)
             r = credits.redeem(tally, price, terms)
             retired += r.backing
             total += r.minted
@@ -188,19 +169,23 @@ class Engine:
         return amount
 
     # ---- views
+    def fee_of(self, period: int) -> int:
+        """The fee that was in force when the period ended, bps."""
+        return self._settings["fee"].at(period)
+
     @property
-    def fees(self) -> Fees:
-        """The fees in force."""
-        return self._fees["fees"]
+    def shares(self) -> tuple[int, int]:
+        """Shares of the fee that attesters and builders get, bps."""
+        return self._numbers["attesters_share"], self._numbers["builders_share"]
 
     @property
     def peg(self) -> int:
         """Part of a tally's worth that is minted, bps: the newest."""
-        return self._pegs["pegs"][-1][1]
+        return self._settings["peg"].newest
 
     def peg_of(self, period: int) -> int:
         """The peg that was in force when the period ended, bps."""
-        return next(peg for since, peg in reversed(self._pegs["pegs"]) if period >= since)
+        return self._settings["peg"].at(period)
 
     @property
     def outstanding(self) -> int:
@@ -218,6 +203,14 @@ class Engine:
         return credits.buy(amount, self._hub.price_word.low, self.spread)
 
     # ---- internal
+    def _changed(self, setting: str, value: int) -> Timeline:
+        """A setting with another value from the next period on."""
+        old, period = self._settings[setting], self._calendar.period(self._context.now) + 1
+        require(old.first < period, f"engine: a {setting} change is pending")
+        require(value != old.newest, f"engine: {setting} unchanged")
+        require(not old.is_full, f"engine: too many {setting}s")
+        return old.changed(value, period)
+
     def _check_price(self, word: PriceWord, age: int) -> None:
         require(not word.clamped, "engine: clamped")
         require(self._context.now <= word.stamp + age, "engine: stale price")
@@ -238,10 +231,3 @@ class Engine:
 
     def _log(self, name: str, *values: Any) -> None:
         self._journal.events.append(Event("BurnMintEngine", name, values))
-
-
-def first_fees(fee: int, attesters: int, builders: int) -> Fees:
-    """The fees of a new engine, from period 0 on. Raises ValueError above 100 %."""
-    if fee > BPS:
-        raise ValueError(f"fee is {fee} bps; it is at most {BPS}")
-    return Fees(fee, 0, fee, 0, attesters, builders)

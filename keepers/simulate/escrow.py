@@ -11,10 +11,11 @@ from keepers.protocol.credits import Balance
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.leases import BARRED_TERMS, HOST_REASONS, NO_LIMIT, Cause, Money, Party, Reason, Sheet, Terms
 from keepers.protocol.merkle import depth_of, leaf_hash, root_from_multiproof
-from keepers.protocol.units import M32, M96, M128, mul_div_ceil
-from keepers.simulate.hub import RING, Hub, proven_root
+from keepers.protocol.nodes import Status
+from keepers.protocol.units import BPS, M32, M96, M128, mul_div_ceil
+from keepers.simulate.hub import Hub, proven_root
 from keepers.simulate.pool import Pool
-from keepers.simulate.registry import Registry, Status
+from keepers.simulate.registry import Registry
 from keepers.simulate.state import Context, Event, Journal, Revert, Store, checked, require
 
 TOP_UP_AGE = 24  # epochs
@@ -309,7 +310,7 @@ class Escrow:
                 self._log_settled(id, terms, epoch, money, paid, Balance(), terms.provider)
         elif terms.stop_after != 0:
             at = self._hub.usable_at(self._calendar.epoch(stop - 1))
-            gone = leases.is_abandoned(stop, self._context.now, self.abandon, RING, self._calendar, at)
+            gone = leases.is_abandoned(stop, self._context.now, self.abandon, self._calendar, at)
             require(gone, "escrow: finish needs a proof")
         rest = Balance(money.credits, money.backing)
         if rest.credits != 0:
@@ -504,12 +505,12 @@ def is_table(table: int) -> bool:
     """Whether a sheet's uptimes fall strictly and its credits never do; empty steps only at the end."""
     if table >> 128:
         return False
-    uptime, given = 10_001, 0
+    uptime, given = BPS + 1, 0
     for i in range(4):
         step = table >> (96 - 32 * i) & M32
         if step == 0:
             return table & ((1 << (128 - 32 * i)) - 1) == 0
-        if step >> 16 >= uptime or step & 0xFFFF < given or step & 0xFFFF > 10_000:
+        if step >> 16 >= uptime or step & 0xFFFF < given or step & 0xFFFF > BPS:
             return False
         uptime, given = step >> 16, step & 0xFFFF
     return True

@@ -7,26 +7,23 @@ from typing import Any
 
 from keepers.protocol import counters, price, report
 from keepers.protocol.counters import Header
-from keepers.protocol.epochs import Calendar
-from keepers.protocol.hashing import keccak, to_int, word
-from keepers.protocol.merge import quorum
+from keepers.protocol.epochs import RING, Calendar
+from keepers.protocol.hashing import create_address, keccak, to_int, word
+from keepers.protocol.merge import MAX_PER_EPOCH, quorum
 from keepers.protocol.merkle import root_from_proof
-from keepers.protocol.messages import Domain, Report, VoidReport
-from keepers.protocol.price import CLAMPED, PAUSED, PeriodWord, PriceWord
-from keepers.protocol.report import Facts
+from keepers.protocol.messages import Domain, Report, VoidReport, address_text
+from keepers.protocol.nodes import Status
+from keepers.protocol.price import CLAMPED, MAX_BOUND, PAUSED, PeriodWord, PriceWord
+from keepers.protocol.report import MAX_VOID_EPOCHS, Facts
 from keepers.protocol.units import M32
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.simulate.pool import Pool
-from keepers.simulate.registry import Registry, Status, address_text
+from keepers.simulate.registry import Registry
 from keepers.simulate.state import Context, Event, Journal, Revert, Store, checked, require
 
-RING = 2_048
 SEED_SHIFT = 200  # a seed is the high 56 bits of its hash
 MAX_AGE_KEPT = 255  # void epochs since the last report that a price word still counts
 LATE = 24  # epochs after which the committee in force when sent may report
-MAX_VOID = 24
-MAX_INDET = 3
-MAX_BOUND = 5_000
 PAUSE_EVERY = 30 * 86_400
 PAUSE_LENGTH = 14 * 86_400
 
@@ -234,7 +231,7 @@ class Hub:
         self._check_quorum(digest, seats, who, sigs)
         told = Facts.unpack(facts)
         require(facts >> 36 & 15 == 0, "hub: spare bits")
-        require(told.indet.bit_count() <= MAX_INDET, "hub: indeterminate")
+        require(told.indet.bit_count() <= MAX_PER_EPOCH, "hub: indeterminate")
         require(told.count >= self.header.count, "hub: count fell")
         if told.count > self.header.count:
             require(told.count <= self._registry.count, "hub: count beyond registry")
@@ -245,7 +242,15 @@ class Hub:
         renew = not self._renewed_in(period)
         new = price.next_word(self.price_word, told.price, self._numbers["bound"], self._calendar.end(e), renew)
         self._numbers["clamped"] = int(new.clamped)
-        unflagged = new.with_flags(0)
+        self._close_periods(e, new)
+        self._stand(header, root, digest, who, new.with_flags(0))
+        self._log("Report", e, root, header.pack(), facts, digest, who, tuple(parts), data)
+        if renew:
+            self._pool.set_stake_price(new.stake_price, sender=self.address)
+
+    def _close_periods(self, e: int, new: PriceWord) -> None:
+        """Writes R_p of the two periods before that of epoch `e`, where its report has to."""
+        period = self._calendar.period_of_epoch(e)
         for p in (period - 1, period - 2):
             if p >= 0:
                 self.periods[p] = price.period_word_after(
@@ -254,21 +259,17 @@ class Hub:
                     epoch=e,
                     epochs_per_period=self._calendar.epochs_per_period,
                     grace=self.grace,
-                    price=unflagged,
+                    price=new.with_flags(0),
                     clamped=new.clamped,
-                    now=now,
+                    now=self._context.now,
                 )
-        self._stand(header, root, digest, who, unflagged)
-        self._log("Report", e, root, header.pack(), facts, digest, who, tuple(parts), data)
-        if renew:
-            self._pool.set_stake_price(new.stake_price, sender=self.address)
 
     def report_void(self, hi: int, root: bytes, header: int, view: int, who: int, sigs: bytes, *, sender: int) -> None:
         """The next epochs up to `hi` had no observation."""
         now = self._context.now
         require(len(sigs) != 0, "hub: unsigned")
         last = self.last_epoch
-        require(last < hi <= last + MAX_VOID, "hub: epochs")
+        require(last < hi <= last + MAX_VOID_EPOCHS, "hub: epochs")
         require(now >= self._calendar.end(hi), "hub: epochs not over")
         previous = self.ring_word(last)
         require(counters.ring_word(root, header) == previous, "hub: header")
@@ -392,11 +393,8 @@ class Hub:
         return (generation, self.table(generation), len(seats)) if seats else (0, 0, 0)
 
     def table(self, generation: int) -> int:
-        """Where the hub's CREATE puts the table of a generation: keccak(rlp(hub, nonce))."""
-        raw = generation.to_bytes((generation.bit_length() + 7) // 8, "big")
-        nonce = raw if generation < 128 else bytes([128 + len(raw)]) + raw
-        body = b"\x94" + self.address.to_bytes(20, "big") + nonce
-        return to_int(keccak(bytes([192 + len(body)]) + body)) & (2**160 - 1)
+        """Where the hub's CREATE puts the table of a generation."""
+        return to_int(create_address(self.address.to_bytes(20, "big"), generation))
 
     # ---- internal
     def _open(self, sender: int) -> None:

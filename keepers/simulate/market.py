@@ -6,12 +6,12 @@ from typing import Any
 
 from keepers.protocol import leases
 from keepers.protocol.leases import Sheet, Terms
-from keepers.protocol.messages import MAX_CLUSTER, Ask, Domain, Take
+from keepers.protocol.messages import MAX_CLUSTER, Ask, Domain, Take, address_text
 from keepers.protocol.units import M8, M24, M28, M32, M64
 from keepers.simulate.escrow import Escrow
 from keepers.simulate.hub import Hub
 from keepers.simulate.pool import Pool
-from keepers.simulate.registry import Registry, address_text
+from keepers.simulate.registry import Registry
 from keepers.simulate.state import Context, Event, Journal, require
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keepers.protocol import stake
-from keepers.protocol.stake import Faults, Own, Ticket, Unbonding
+from keepers.protocol.stake import Faults, Need, Own, Ticket, Unbonding
 from keepers.protocol.units import GWEI, M64
 from keepers.simulate.state import Context, Event, Journal, Store, require
 from keepers.simulate.token import Token
@@ -217,7 +217,7 @@ class Pool:
 
     def need(self, provider: int) -> int:
         """need[p] as a word."""
-        return self.need_owner[provider] << 96 | self.units[provider]
+        return Need(self.need_owner[provider], self.units[provider]).pack()
 
     def stake_of(self, provider: int, who: int) -> int:
         """stake[p][who] as a word: tickets issued stand above 64 zero bits."""

@@ -9,18 +9,15 @@ from typing import Any
 
 from keepers.protocol import counters
 from keepers.protocol.counters import Header, Leaf, mask_of
-from keepers.protocol.epochs import Calendar
+from keepers.protocol.epochs import SLOTS, Calendar
 from keepers.protocol.hashing import keccak, to_int, word
 from keepers.protocol.leaf_words import SPARE
 from keepers.protocol.merkle import depth_of, leaf_hash, lift
 from keepers.protocol.messages import Report
-from keepers.protocol.records import GROUP, GROUP_BYTES, RECORD_BYTES, Record
+from keepers.protocol.records import GROUP, GROUP_BYTES, MAX_PARTS, RECORD_BYTES, Record
 from keepers.protocol.units import M32
 from keepers.simulate.hub import Hub, proven_root
 from keepers.simulate.state import Context, Event, Journal, Store, require
-
-MAX_PARTS = 33
-SLOTS = 12
 
 
 @dataclass(frozen=True)

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Any
 
 from keepers.protocol.epochs import Calendar
-from keepers.protocol.messages import Domain, RegisterNode, RotateKey, fingerprints_hash
+from keepers.protocol.messages import Domain, RegisterNode, RotateKey, address_text, fingerprints_hash
+from keepers.protocol.nodes import MAX_MIN_STAKE, MAX_NODES, MAX_PROVIDERS, Node, Provider, Status
 from keepers.protocol.units import M16, M32, M64
 from keepers.simulate.pool import Pool
 from keepers.simulate.state import Context, Event, Journal, Store, require
 from keepers.simulate.token import Token
 
 FAULT = 1  # the right that a grant can give
-MAX_GPUS = 16
-MAX_NODES = 2**24 - 1
-MAX_PROVIDERS = 2**24
-
-
-class Status(IntEnum):
-    """Status of a node."""
-
-    NONE = 0
-    PENDING = 1
-    ACTIVE = 2
-    JAILED = 3
-    FAULTED = 4
-    RETIRED = 5
 
 
 @dataclass(frozen=True)
@@ -48,35 +34,6 @@ class HardwareClass:
 
 
 @dataclass(frozen=True)
-class Node:
-    """A node's word; epochs in first, clean and since."""
-
-    provider: int = 0
-    class_id: int = 0
-    region: int = 0
-    gpus: int = 0
-    reserved: int = 0
-    status: int = Status.NONE
-    first: int = 0
-    clean: int = 0
-    since: int = 0
-
-    def pack(self) -> int:
-        """The node word of INodeRegistry."""
-        return (
-            self.provider << 232
-            | self.class_id << 216
-            | self.region << 200
-            | self.gpus << 184
-            | self.reserved << 168
-            | int(self.status) << 160
-            | self.first << 128
-            | self.clean << 96
-            | self.since << 32
-        )
-
-
-@dataclass(frozen=True)
 class Keys:
     """A node's key, the epoch since which it signs, when it was rotated (0 = never), the key before and its epoch."""
 
@@ -85,24 +42,6 @@ class Keys:
     rotated: int = 0
     previous: int = 0
     previous_since: int = 0
-
-
-@dataclass(frozen=True)
-class Provider:
-    """Operator, bid generation and stake units of a provider."""
-
-    operator: int = 0
-    generation: int = 0
-    units: int = 0
-
-    def pack(self) -> int:
-        """The prov word of INodeRegistry."""
-        return self.operator << 96 | self.generation << 64 | self.units
-
-
-def address_text(address: int) -> str:
-    """0x-hex of an address given as a number."""
-    return "0x" + address.to_bytes(20, "big").hex()
 
 
 class Registry:
@@ -159,7 +98,7 @@ class Registry:
         require(row.vram_gib <= M16, "registry: class VRAM")
         require(row.flags <= M16, "registry: class flags")
         require(row.compute_units <= M32, "registry: class compute units")
-        require(row.min_stake <= 2**60, "registry: class stake")
+        require(row.min_stake <= MAX_MIN_STAKE, "registry: class stake")
         require(not row.closed, "registry: new class is closed")
         if row.rounds == 0:
             require(row.n == 0 and row.deadline == 0, "registry: liveness-only class")
@@ -208,12 +147,14 @@ class Registry:
         return p
 
     def set_operator(self, provider: int, operator: int, *, sender: int) -> None:
-        """Replaces the operator key."""
+        """Replaces the operator key; old asks are void."""
         self._check(provider, sender)
         require(operator != 0, "registry: new operator is zero")
         old = self.providers[provider]
-        self.providers[provider] = replace(old, operator=operator)
+        generation = _next_generation(old)
+        self.providers[provider] = replace(old, operator=operator, generation=generation)
         self._log("ProviderOperatorSet", provider, old.operator, operator)
+        self._log("GenerationBumped", provider, generation)
 
     def set_payout(self, provider: int, payout: int, *, sender: int) -> None:
         """Replaces the payout address."""
@@ -238,14 +179,14 @@ class Registry:
         require(self.pending[provider] == sender, "registry: not offered to caller")
         self.pending[provider] = 0
         old, word, payout = self.owners[provider], self.providers[provider], self.payouts[provider]
-        require(word.generation < M32, "registry: generations used up")
+        generation = _next_generation(word)
         self.owners[provider] = sender
-        self.providers[provider] = replace(word, operator=sender, generation=word.generation + 1)
+        self.providers[provider] = replace(word, operator=sender, generation=generation)
         self.payouts[provider] = sender
         self._log("ProviderTransferred", provider, old, sender)
         self._log("ProviderOperatorSet", provider, word.operator, sender)
         self._log("ProviderPayoutSet", provider, payout, sender)
-        self._log("GenerationBumped", provider, word.generation + 1)
+        self._log("GenerationBumped", provider, generation)
         self._pool.set_owner(provider, sender, sender=self.address)
 
     def register_node(
@@ -345,9 +286,9 @@ class Registry:
         word = self.providers[provider]
         require(by in (word.operator, self.owners[provider]), "registry: not operator or owner")
         require(by != 0, "registry: nobody bumps")
-        require(word.generation < M32, "registry: generations used up")
-        self.providers[provider] = replace(word, generation=word.generation + 1)
-        self._log("GenerationBumped", provider, word.generation + 1)
+        generation = _next_generation(word)
+        self.providers[provider] = replace(word, generation=generation)
+        self._log("GenerationBumped", provider, generation)
 
     def release(self, node: int, gpus: int, *, sender: int) -> None:
         """Frees GPUs of a lease that stopped."""
@@ -367,7 +308,7 @@ class Registry:
         else:
             require(status == Status.JAILED and old == Status.ACTIVE, "registry: cannot jail")
         require(since <= M32 and clean <= M32, "registry: epoch too large")
-        self.nodes[node] = replace(word, status=status, since=since, clean=clean)
+        self.nodes[node] = replace(word, status=Status(status), since=since, clean=clean)
         self._log("StatusSet", node, int(old), int(status), since, clean)
 
     def fault(self, node: int, *, sender: int) -> None:
@@ -429,3 +370,8 @@ class Registry:
 
     def _log(self, name: str, *values: Any) -> None:
         self._journal.events.append(Event("NodeRegistry", name, values))
+
+
+def _next_generation(word: Provider) -> int:
+    require(word.generation < M32, "registry: generations used up")
+    return word.generation + 1

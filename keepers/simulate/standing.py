@@ -5,15 +5,11 @@ from __future__ import annotations
 from keepers.protocol import counters
 from keepers.protocol.counters import Header, Leaf, mask_of
 from keepers.protocol.epochs import Calendar
+from keepers.protocol.nodes import JAIL_SPAN, JAIL_STALE, Status, deserves_jail
 from keepers.protocol.units import M32
 from keepers.simulate.hub import Hub, proven_root
-from keepers.simulate.registry import Registry, Status
+from keepers.simulate.registry import Registry
 from keepers.simulate.state import Context, Event, Journal, require
-
-SPAN = 24  # epochs judged, and epochs in jail
-MAX_FAULT = 144  # slots
-MAX_MISSED = 3
-STALE = 72
 
 
 class NodeStanding:
@@ -56,16 +52,16 @@ class NodeStanding:
         require(word.status == Status.ACTIVE, "standing: not active")
         a, b = header_a & M32, header_b & M32
         require(a >= word.clean, "standing: before it was clean")
-        require(a < b <= a + SPAN, "standing: span")
-        later = self._hub.usable_at(b + STALE + 1)
+        require(a < b <= a + JAIL_SPAN, "standing: span")
+        later = self._hub.usable_at(b + JAIL_STALE + 1)
         require(later == 0 or self._context.now < later, "standing: stale")
         fault_a, missed_a = self._account(a, header_a, node, leaf_a, proof_a)
         fault_b, missed_b = self._account(b, header_b, node, leaf_b, proof_b)
         require(fault_b >= fault_a)
         missed = missed_b - missed_a
-        bad = fault_b - fault_a > MAX_FAULT * self._calendar.slot
+        bad = deserves_jail(fault_b - fault_a, missed, self._calendar.slot)
         require(bad or missed >= 0)
-        require(bad or missed >= MAX_MISSED, "standing: no fault")
+        require(bad, "standing: no fault")
         self._registry.set_status(node, Status.JAILED, b, word.clean, sender=self.address)
         self._log("JailedBy", node, a, b, sender)
 
@@ -74,7 +70,7 @@ class NodeStanding:
         word = self._registry.nodes[node]
         require(word.status in (Status.JAILED, Status.FAULTED), "standing: not jailed")
         e = header & M32
-        require(e > word.since + SPAN, "standing: too early")
+        require(e > word.since + JAIL_SPAN, "standing: too early")
         self._prove_up(node, header, leaf, proof)
         self._set_active(node)
         self._log("Unjailed", node, e, sender)

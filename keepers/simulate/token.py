@@ -1,12 +1,12 @@
-"""ComputeToken in memory. Amounts are wei, addresses numbers. Source: docs/protocol.md §9; contracts/incentives."""
+"""ComputeToken in memory. Amounts are wei, addresses numbers. Source: docs/protocol.md §8; contracts/incentives."""
 
 from __future__ import annotations
 
 from keepers.protocol.hashing import keccak, word
-from keepers.protocol.messages import Domain
+from keepers.protocol.messages import Domain, address_text
+from keepers.protocol.units import MAX_SUPPLY
 from keepers.simulate.state import Context, Event, Journal, Store, require
 
-MAX_SUPPLY = 10**28
 UNLIMITED = 2**256 - 1
 PERMIT_TYPE = keccak(b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)")
 
@@ -62,7 +62,7 @@ class Token:
     def permit_digest(self, owner: int, spender: int, amount: int, nonce: int, deadline: int) -> bytes:
         """What the owner signs (EIP-2612)."""
         struct = keccak(PERMIT_TYPE + b"".join(map(word, (owner, spender, amount, nonce, deadline))))
-        domain = Domain(self._context.chain_id, "0x" + self.address.to_bytes(20, "big").hex())
+        domain = Domain(self._context.chain_id, address_text(self.address))
         return keccak(b"\x19\x01" + domain.separator + struct)
 
     def burn(self, amount: int, *, sender: int) -> None:

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keepers.protocol.epochs import Calendar
-from keepers.protocol.units import STAKE_PRICE_PRODUCT
+from keepers.protocol.units import STAKE_PRICE_PRODUCT, WAD
 from keepers.simulate.committee import Committee
-from keepers.simulate.engine import Engine, first_fees
+from keepers.simulate.engine import Engine
 from keepers.simulate.escrow import Escrow
 from keepers.simulate.hub import Hub
 from keepers.simulate.market import Market
 from keepers.simulate.pool import Pool
 from keepers.simulate.refuter import Refuter
-from keepers.simulate.registry import Registry, Status
+from keepers.simulate.registry import Registry
 from keepers.simulate.standing import NodeStanding
 from keepers.simulate.state import Context, Event, Journal, Revert
 from keepers.simulate.token import Token
@@ -39,14 +39,14 @@ class Parameters:
     genesis: int
     slot: int = 300
     epochs_per_period: int = 24
-    supply: int = 10**9 * 10**18
+    supply: int = 10**9 * WAD
     price: int = 5 * 10**11
     bound: int = 1_000
     dispute: int = 24
     grace: int = 24
     hub_abandon: int = 7 * 86_400
     unbonding: int = 14 * 86_400
-    registry_fee: int = 10**18
+    registry_fee: int = WAD
     answer_window: int = 7 * 86_400
     cooldown: int = 7 * 86_400
     bounty: int = 100
@@ -60,7 +60,7 @@ class Parameters:
     fee: int = 400
     attesters: int = 3_000
     builders_share: int = 2_000
-    seat_bond: int = 10_000 * 10**18
+    seat_bond: int = 10_000 * WAD
     notice: int = 14 * 86_400
     holder: int = 0
     owner: int = 0
@@ -110,10 +110,10 @@ class World:
         self.market = Market(
             j, c, self.hub, self.registry, self.pool, self.escrow, at["market"], p.slot, p.market_max_age
         )
-        fees = first_fees(p.fee, p.attesters, p.builders_share)
         self.engine = Engine(
             j, c, calendar, self.token, self.hub, self.registry, self.escrow, at["engine"], p.owner,
-            p.engine_max_age, p.spread, p.cap, p.bounty, p.peg, fees, p.builders,
+            p.engine_max_age, p.spread, p.cap, p.bounty, p.peg, p.fee,
+            (p.attesters, p.builders_share), p.builders,
         )  # fmt: skip
 
     @property
@@ -148,4 +148,4 @@ class World:
         self._journal.rewind(*mark)
 
 
-__all__ = ["CONTRACTS", "Event", "Parameters", "Revert", "Status", "World"]
+__all__ = ["CONTRACTS", "Event", "Parameters", "Revert", "World"]

@@ -30,7 +30,7 @@ def open_engine(url: str) -> Engine:
         parsed = make_url(url)
     except ArgumentError as error:
         raise HearthError(
-            "H1201",
+            "H1001",
             "the database URL cannot be read",
             why=("a URL looks like sqlite:////var/lib/hearth/state.db",),
             next=("hearth config show",),

@@ -11,7 +11,7 @@ from keepers.protocol.errors import HearthError
 
 
 class StoreBroken(HearthError):
-    """H1203. `retryable` unless the file itself is damaged: a full disk may get room again."""
+    """H1203, which may pass (a full disk may get room again), or H1205 where the file itself is damaged."""
 
 
 def as_ours(error: BaseException) -> BaseException:
@@ -20,12 +20,10 @@ def as_ours(error: BaseException) -> BaseException:
         return error
     words = str(error.orig or error).splitlines()[0][:200]
     damaged = "malformed" in words or "not a database" in words
-    made = StoreBroken(
-        "H1203",
-        "the database is damaged" if damaged else "the database cannot be read or written",
-        why=(words,),
-        next=("stop, and restore the newest copy",) if damaged else ("free disk space; nothing was lost",),
-        retryable=not damaged,
+    made = (
+        StoreBroken("H1205", "the database is damaged", (words,))
+        if damaged
+        else StoreBroken("H1203", "the database cannot be read or written", (words,))
     )
     made.__cause__ = error
     return made

@@ -45,7 +45,6 @@ class Writer:
         self._closed = False
         self._lock = threading.RLock()
         self._connection: Connection | None = None
-        self._inside: Connection | None = None  # the open transaction of the inline writer
         self._durable: bool | None = None
         self._thread: threading.Thread | None = None
         if threaded:

@@ -54,7 +54,7 @@ class SignedObs(msgspec.Struct, array_like=True, forbid_unknown_fields=True, fro
 
 
 class ObsBody(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    """A signed observation together with its body (`observation.py`), or with none yet."""
+    """A signed observation together with its body (`protocol.merge.Body`), or with none yet."""
 
     signed: SignedObs
     body: Annotated[bytes, Meta(max_length=2 * MAX_NODES + 8)]

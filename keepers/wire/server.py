@@ -22,18 +22,19 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route as StarletteRoute
 
 from keepers.protocol.errors import HearthError
-from keepers.wire.http_protocol import HEAD_SECONDS, TimelyProtocol
+from keepers.wire.http_protocol import CYCLE_SECONDS, HEAD_SECONDS, TimelyProtocol
 from keepers.wire.routing import PROTOCOL_HEADER, Request, Response, Route, Router, accepts, problem
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`head_seconds` for a request's head and `body_seconds` for its body to arrive, `per_minute` requests of one
-    remote address with bursts of as many, `connections` at a time, `threads` that run handlers, `peers` whose rates are
-    remembered."""
+    """`head_seconds` for a request's head and `body_seconds` for its body to arrive, `cycle_seconds` from its head
+    until its answer is taken, `per_minute` requests of one remote address with bursts of as many, `connections` at a
+    time, `threads` that run handlers, `peers` whose rates are remembered."""
 
     head_seconds: float = HEAD_SECONDS
     body_seconds: float = 5.0
+    cycle_seconds: float = CYCLE_SECONDS
     per_minute: int = 1_200
     connections: int = 512
     threads: int = 4
@@ -166,7 +167,12 @@ class Server:
             build_app(router, bounds),
             host=host,
             port=port,
-            http=type("Timely", (TimelyProtocol,), {"head_seconds": bounds.head_seconds}),
+            http=type(
+                "Timely",
+                (TimelyProtocol,),
+                {"head_seconds": bounds.head_seconds, "cycle_seconds": bounds.cycle_seconds},
+            ),
+            ws="none",  # an upgraded connection would be out of reach of these limits
             log_config=None,
             access_log=False,
             limit_concurrency=bounds.connections,

@@ -10,11 +10,9 @@ from typing import Protocol
 
 from coincurve import PublicKey
 
-from keepers.protocol.hashing import keccak
+from keepers.chain.keys import ORDER, address_of
 
-N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-HALF_N = N // 2
-_HALF = HALF_N.to_bytes(32, "big")
+_HALF = (ORDER // 2).to_bytes(32, "big")
 
 
 class BadSignature(ValueError):
@@ -28,11 +26,6 @@ class DigestSigner(Protocol):
     def address(self) -> str: ...
 
     def sign_digest(self, digest: bytes) -> bytes: ...
-
-
-def address_of(public_key: PublicKey) -> str:
-    """The account of a public key, lower-case 0x…."""
-    return "0x" + keccak(public_key.format(compressed=False)[1:])[12:].hex()
 
 
 def recover(digest: bytes, signature: bytes) -> str:
@@ -55,7 +48,7 @@ def compact(signature: bytes) -> bytes:
     """64 bytes with v = 27: where v is 28, s is replaced by its twin, which flips v (AttestationHub reads v = 27)."""
     if signature[64] == 27:
         return signature[:64]
-    return signature[:32] + (N - int.from_bytes(signature[32:64], "big")).to_bytes(32, "big")
+    return signature[:32] + (ORDER - int.from_bytes(signature[32:64], "big")).to_bytes(32, "big")
 
 
 def _recover(digest: bytes, recoverable: bytes) -> str:

@@ -286,6 +286,32 @@ def test_key_rotate__chain_then_config(hearth: Hearth, town: Town, tmp_path: Pat
     assert "H2353" in err
 
 
+def test_key_rotate_operator__chain_then_config__asks_are_signed_again(
+    hearth: Hearth, town: Town, tmp_path: Path
+) -> None:
+    """On the real registry: the asks fall with their generation, and the config's new key signs those that follow."""
+    assert hearth("key", "new", "node-0")[0] == 0
+    call = ("node", "register", "--class", "RTX-4090-24GB", "--gpus", "1", "--stand-in", "epsilon", "--price", "0.432")
+    code, node, err = hearth(*call)
+    assert code == 0, err
+    p, i, offers = node["provider"], node["node"], str(Path(node["file"]).parent)
+    assert hearth("key", "rotate", "operator", "--provider", str(p), person="renter")[0] == 4
+    code, done, err = hearth("key", "rotate", "operator")
+    assert code == 0, err
+    assert [row["file"] for row in done["void_asks"]] == [node["file"]]
+    word = int(town.read("NodeRegistry", "provider", p))
+    assert (f"0x{word >> 96:040x}", word >> 64 & 0xFFFFFFFF) == (done["new"], done["generation"])
+    assert town.read("NodeRegistry", "owner_of", p).lower() == done["old"]
+    left = hearth("offers", "--offers", offers, person="renter")[1]["left_out"]
+    assert left == {"signature is not the operator's": 1}
+    assert hearth("config", "show")[1]["operator.keystore"]["value"] == done["keystore"]
+    code, _, err = hearth("node", "price", str(i), "--usd", "0.432", "--out", offers)
+    assert code == 0, err
+    left = hearth("offers", "--offers", offers, person="renter")[1]["left_out"]
+    assert left == {"signature is not the operator's": 1, "node pending": 1}  # the new one waits for its first epoch
+    assert hearth("stake", "add", "5", "--provider", str(p))[0] == 0  # the owner's key goes on
+
+
 @pytest.fixture
 def seat(network: LocalNetwork, hearth: Hearth, tmp_path: Path) -> Callable[..., dict[str, str]]:
     """seat(key, listen_port=…): outcomes of `hearth check attester` with a key and settings."""
@@ -343,7 +369,10 @@ def test_unsigned__a_batch_for_a_cold_wallet(hearth: Hearth, network: LocalNetwo
     batch = tmp_path / "batch.json"
     before = town.tokens("provider")
     assert hearth("node", "register", "--class", "RTX-4090-24GB", "--unsigned", str(batch))[0] == 4  # no node key yet
-    code, _, err = hearth("stake", "add", "5", "--provider", "0", "--unsigned", str(batch))
+    call = ("stake", "add", "5", "--provider", "0", "--unsigned", str(batch))
+    assert hearth(*call)[0] == 2  # there is no provider 0 yet
+    town.provider("other", 1_000)
+    code, _, err = hearth(*call)
     assert code == 0, err
     calls = json.loads(batch.read_text())
     assert [row["to"] for row in calls["transactions"]] == [town.at("ComputeToken"), town.at("StakingPool")]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from keepers.chain.ports import Call
 from keepers.localnet.network import LocalNetwork
+from keepers.outbox.policy import Policy
 from tests.e2e.town import PRICE, WHOLE, Reverted, Town
 
 CLASS = 3  # RTX-4090-24GB of the profile: 300 USD a GPU
@@ -123,3 +125,33 @@ def test_settle__any_split__pays_the_same(town: Town, operator) -> None:
     assert two["seconds"] == attested
     assert one["credits"] + two["credits"] == attested * lease.rate
     assert (one["bounty"], two["bounty"]) == (0, 0)  # the provider names itself
+
+
+def test_settle__estimated_in_a_period_and_mined_in_the_next__has_gas_enough(town: Town, operator) -> None:
+    """A tally's first word of a period costs more than one that stands: the outbox's margin has to cover both."""
+    provider = town.provider("provider", STAKE)
+    node = town.active_node("provider", provider, CLASS)
+    town.buy("renter", 1_000)
+    settler = int(town.people["stranger"], 16)
+    leases = [
+        town.rent("renter", operator, provider, node, rate=RATE, duration=12, prepaid=12, gpus=1) for _ in range(2)
+    ]
+    last = max(town.calendar.epoch(lease.start + 11) for lease in leases)
+    town.report_through(last)
+    town.usable(last)
+    town.warp(town.calendar.period_start(town.calendar.period(town.now()) + 1))
+    for lease in leases:
+        town.send("stranger", "LeaseEscrow", "stop", lease.id, 0)
+    anchor = town.proof(node, town.calendar.epoch(leases[0].start))
+    town.send("stranger", "LeaseEscrow", "settle_first", leases[0].id, *town.proof(node), settler, *anchor)
+
+    call = Call("LeaseEscrow", "settle_first", (leases[1].id, *town.proof(node), settler, *anchor))
+    to, data = town.codec.encode(call)
+    fields = {"from": town.people["stranger"], "to": to, "data": "0x" + data.hex()}
+    estimate = int(town.chain.call("eth_estimateGas", fields, "latest"), 16)
+    town.warp(town.calendar.period_start(town.calendar.period(town.now()) + 1))
+    sent = town.chain.call("eth_sendTransaction", {**fields, "gas": hex(Policy().gas_limit(estimate))})
+    receipt = None
+    while receipt is None:
+        receipt = town.chain.call("eth_getTransactionReceipt", sent)
+    assert int(receipt["status"], 16) == 1, f"{int(receipt['gasUsed'], 16):,} used of an estimate of {estimate:,}"

@@ -181,8 +181,8 @@ def test_rebuild__reports_by_keys_and_by_contracts__every_leaf_root_and_proof(
     text = (tmp_path / "leaves.txt").read_text().splitlines()
     index, word = text[1].split()
     (tmp_path / "false.txt").write_text("\n".join([text[0], f"{index} {int(word, 16) ^ 1:x}", *text[2:]]) + "\n")
-    assert hearth("rebuild", "--from", "false.txt", code=1)["code"] == "H1006"
-    assert hearth("rebuild", "--to", "999", code=1)["code"] == "H6302"
+    assert hearth("rebuild", "--from", "false.txt", code=2)["code"] == "H1006"
+    assert hearth("rebuild", "--to", "999", code=1)["code"] == "H6304"
     assert hearth("proof", "4", str(last), code=1)["code"] == "H6302"
 
 
@@ -244,7 +244,7 @@ def test_verify__a_whole_lease__every_second_and_every_wei(
     bad = hearth("verify", "forged.json", code=9)
     assert not bad["right"] and [c["right"] for c in bad["checks"]].count(False) == 2
     (tmp_path / "none.json").write_text("[]")
-    assert hearth("verify", "none.json", code=1)["code"] == "H1006"
+    assert hearth("verify", "none.json", code=2)["code"] == "H1006"
     assert hearth("verify", "7", code=1)["code"] == "H5001"
 
 

@@ -60,6 +60,7 @@ class Town:
         self._history = {0: self.tree.snapshot()}
         self._counts: dict[int, int] = {}
         self._salt = 0
+        self.digests: dict[int, bytes] = {}  # epoch -> what the seats signed
 
     # ---- the chain
 
@@ -167,7 +168,7 @@ class Town:
         generation, _, _ = self.read("AttestationHub", "committee", e)
         merged = self._merged(dict(masks or {}), count, price)
         built = build(self.tree, merged, count=count, view=0, challenged=challenged)
-        digest = built.digest(generation, self.domain("AttestationHub"))
+        digest = self.digests[e] = built.digest(generation, self.domain("AttestationHub"))
         who, sigs = pack_signatures({s: compact(self.seats[s].sign_digest(digest)) for s in range(QUORUM)})
         arguments = (built.previous, built.root, built.facts.pack(), built.part_words, built.data, who, sigs)
         self.send("seat", "AttestationHub", "report", e, *arguments)

@@ -10,7 +10,9 @@ import pyrevm
 from coincurve import PrivateKey, PublicKey
 from eth_abi import decode, encode
 
-from keepers.protocol.hashing import keccak, to_int
+from keepers.chain.keys import ORDER
+from keepers.protocol.hashing import create_address, keccak, to_int
+from keepers.protocol.messages import address_text
 from keepers.simulate.state import Event
 from keepers.simulate.world import CONTRACTS, Parameters
 from tools import compile as compiler
@@ -27,21 +29,7 @@ NAMES = {
     "refuter": "ReportRefuter",
     "committee": "AttesterCommittee",
 }
-ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 ERROR = bytes.fromhex("08c379a0")
-
-
-def hexed(address: int) -> str:
-    """0x-hex of an address."""
-    return "0x" + address.to_bytes(20, "big").hex()
-
-
-def create_address(deployer: int, nonce: int) -> int:
-    """Where a CREATE with this nonce puts a contract."""
-    raw = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-    item = raw if 0 < nonce < 128 else bytes([128 + len(raw)]) + raw
-    body = b"\x94" + deployer.to_bytes(20, "big") + item
-    return to_int(keccak(bytes([192 + len(body)]) + body)[12:])
 
 
 class Signer:
@@ -103,7 +91,7 @@ def _type(entry: dict[str, Any]) -> str:
 def to_abi(kind: str, value: Any) -> Any:
     """A model value as eth_abi wants it: addresses as text, messages and rows as tuples."""
     if kind == "address":
-        return hexed(value) if isinstance(value, int) else value
+        return address_text(value) if isinstance(value, int) else value
     if kind.endswith("[]"):
         return [to_abi(kind[:-2], v) for v in value]
     if kind.startswith("("):
@@ -163,7 +151,8 @@ class Chain:
         self.functions: dict[tuple[str, str], Function] = {}
         self._events: dict[bytes, tuple[str, list[tuple[str, bool]]]] = {}
         self.deployer = deployer
-        self.addresses = {name: create_address(deployer, i) for i, name in enumerate(CONTRACTS)}
+        creator = deployer.to_bytes(20, "big")
+        self.addresses = {name: to_int(create_address(creator, i)) for i, name in enumerate(CONTRACTS)}
         self._who = {address: NAMES[name] for name, address in self.addresses.items()}
         env = pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=chain_id))
         self.evm = pyrevm.EVM(env=env, gas_limit=2**63, spec_id="CANCUN")
@@ -257,10 +246,10 @@ class Chain:
             constructor = next(e for e in artifact.abi if e["type"] == "constructor")
             kinds = [_type(i) for i in constructor["inputs"]]
             values = [to_abi(k, v) for k, v in zip(kinds, arguments[name], strict=True)]
-            self.evm.insert_account_info(hexed(self.deployer), pyrevm.AccountInfo(nonce=nonce))
-            address = self.evm.deploy(hexed(self.deployer), artifact.code_bytes + encode(kinds, values))
+            self.evm.insert_account_info(address_text(self.deployer), pyrevm.AccountInfo(nonce=nonce))
+            address = self.evm.deploy(address_text(self.deployer), artifact.code_bytes + encode(kinds, values))
             if int(address, 16) != at[name]:
-                raise AssertionError(f"{name} lies at {address}, predicted {hexed(at[name])}")
+                raise AssertionError(f"{name} lies at {address}, predicted {address_text(at[name])}")
 
     def _run(self, contract: str, function: str, arguments: tuple[Any, ...], sender: int, static: bool) -> Outcome:
         f = self.functions[contract, function]
@@ -269,7 +258,7 @@ class Chain:
         self.evm.reset_transient_storage()
         try:
             out = self.evm.message_call(
-                caller=hexed(sender), to=hexed(self.addresses[contract]), calldata=data, is_static=static
+                caller=address_text(sender), to=address_text(self.addresses[contract]), calldata=data, is_static=static
             )
         except RuntimeError as error:
             return Outcome(False, None, _reason(str(error)), ())

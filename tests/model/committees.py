@@ -8,7 +8,7 @@ from typing import Any
 from keepers.protocol.hashing import keccak, word
 from keepers.protocol.messages import Report, SignedObservation, VoidReport
 from keepers.simulate.committee import OBSERVATION, REPORT, VOID, Statement
-from tests.model.driver import Call, Step
+from tests.model.driver import Call
 from tests.model.refutations import WEIGHTS as USUAL
 from tests.model.refutations import RefutingDriver
 
@@ -18,41 +18,27 @@ WEIGHTS = {**USUAL, "bond": 6, "table": 6, "exit": 4, "punish_seats": 5, "twice"
 class SeatDriver(RefutingDriver):
     """The people of `RefutingDriver`, with seats that have something to lose."""
 
-    def _readers(self) -> Any:
+    def __init__(self) -> None:
+        super().__init__()
         c = self.world.committee
+        for who in self.seats[:6]:
+            self._fund(who)
+            self.must("committee", "join", c.bond, "https://a", sender=who)
+        self.must("committee", "propose", self.seats[:5], sender=self.owner)
+        self.warp(c.times["next"])
+        self.must("committee", "apply", sender=self.finder)
+        self.keep()
 
-        def account(k: Any) -> list[tuple[str, str, tuple[Any, ...], Any]]:
-            return [
-                ("committee", "seat_of", (k,), c.seat_of(k)),
-                ("committee", "state", (k,), c.state(k)),
-                ("committee", "endpoint", (k,), c.endpoint(k)),
-            ]
-
-        def tables(_: Any) -> list[tuple[str, str, tuple[Any, ...], Any]]:
-            return [("committee", "seats", (), c.seats()), ("committee", "pending", (), c.pending())]
-
-        return super()._readers() | {
-            id(c.accounts): account,
-            id(c.endpoints): account,
-            id(c.tables): tables,
-            id(c.times): tables,
-            id(c.committed): lambda k: [("committee", "committed_at", (k,), c.committed_at(k))],
-            id(c.punishments): lambda k: [("committee", "punished", k, c.punished(*k))],
-            id(c.proofs): lambda _: [],
-        }
-
-    def _check(self, call: Call, events: Any, purses: Any, where: Call) -> None:
-        super()._check(call, events, purses, where)
-        c, token = self.world.committee, self.world.token
-        if sum(seat.bond for seat in c.accounts.values()) != token.balance[c.address]:
-            self._fail("I4", "bonds are not the tokens held", where)
+    def _fund(self, who: int) -> None:
+        c = self.world.committee
+        self.must("token", "transfer", who, 100 * c.bond, sender=self.holder)
+        self.must("token", "approve", c.address, 2**256 - 1, sender=who)
 
     def do_bond(self, rng: random.Random) -> Call | None:
         """An account bonds tokens, a part of what a seat needs or all of it."""
         who, c = rng.choice(self.seats), self.world.committee
-        if self.world.token.balance[who] < 10**22:
-            self.make(Call("token", "transfer", (who, 10**23), self.holder), "must")
-            self.make(Call("token", "approve", (c.address, 2**256 - 1), who), "must")
+        if self.world.token.balance[who] < 10 * c.bond:
+            self._fund(who)
         amount = rng.choice((c.bond, c.bond, c.bond // 2, 1, 0, 2**120, 2**200))
         return Call("committee", "join", (amount, rng.choice(("https://a", ""))), who)
 
@@ -141,10 +127,3 @@ class SeatDriver(RefutingDriver):
         who = rng.choice([*self.seats, self.finder])
         told = self.chain.view("committee", "state", who)
         assert told == self.world.committee.state(who), (who, told)
-
-
-def sequence(seed: int, length: int) -> list[Step]:
-    """A random sequence with these steps among the usual ones."""
-    rng = random.Random(seed)
-    kinds = rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=length)
-    return [(kind, rng.getrandbits(48)) for kind in kinds]

@@ -16,7 +16,7 @@ from keepers.protocol.records import FULL_MASK, Record, split_parts
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.simulate.refuter import SignedReport
 from tests.model.driver import WEIGHTS as USUAL
-from tests.model.driver import Call, Driver, Step
+from tests.model.driver import Call, Driver
 
 WEIGHTS = {**USUAL, "false": 8, "cancel_hub": 1, "check_in": 6, "held": 4, "commit": 1, "state": 2}
 GARBAGE = keccak(b"garbage")
@@ -24,49 +24,6 @@ GARBAGE = keccak(b"garbage")
 
 class RefutingDriver(Driver):
     """The usual people, a quorum that sometimes lies, and watchers."""
-
-    lying = False  # while a false report is sent: its root is not that of its records (I6), until it falls
-
-    def _fail(self, invariant: str, why: str, where: Call) -> None:
-        if not (self.lying and invariant == "I6"):
-            super()._fail(invariant, why, where)
-
-    def _readers(self) -> Any:
-        hub, refuter = self.world.hub, self.world.refuter
-
-        def cancels(k: Any) -> list[tuple[str, str, tuple[Any, ...], Any]]:
-            return [("hub", "cancels", (k,), hub.cancels(k)), ("hub", "seed", (k + 1,), hub.seed(k + 1))]
-
-        def check_ins(k: Any) -> list[tuple[str, str, tuple[Any, ...], Any]]:
-            return [("hub", "check_ins", k, hub.check_ins(*k))]
-
-        def fault(k: Any) -> list[tuple[str, str, tuple[Any, ...], Any]]:
-            return [("refuter", "fault_of", k, refuter.fault_of(*k))]
-
-        def header(_: Any) -> list[tuple[str, str, tuple[Any, ...], Any]]:
-            """A cancel is seen in the views of every epoch that fell."""
-            around = range(max(0, hub.last_epoch - 1), hub.top + 2)
-            return [
-                *usual[id(hub._numbers)](None),
-                *[("hub", "cancels", (e,), hub.cancels(e)) for e in around],
-                *[("hub", "usable_at", (e,), hub.usable_at(e)) for e in around],
-                *[("hub", "seed", (e,), hub.seed(e)) for e in around],
-                *[("refuter", "state", (e,), refuter.state(e)) for e in around],
-            ]
-
-        usual = super()._readers()
-
-        def standing(k: Any) -> list[tuple[str, str, tuple[Any, ...], Any]]:
-            return usual[id(hub.standing)](k) if k <= hub.last_epoch else []
-
-        return usual | {
-            id(hub.standing): standing,
-            id(hub._header): header,
-            id(hub.resigned): cancels,
-            id(hub.check_in_slots): check_ins,
-            id(refuter.committed): lambda k: [("refuter", "committed_at", (k,), refuter.committed_at(k))],
-            id(refuter.faults): fault,
-        }
 
     def proof(self, e: int, node: int) -> tuple[int, int, list[bytes]]:
         """Of an epoch that fell since it was chosen: of the last one that stands."""
@@ -163,11 +120,10 @@ class RefutingDriver(Driver):
         count = tree.header.count
         chosen = sorted(rng.sample(range(count), rng.randrange(count + 1)))
         records = [Record(i, 0, int(mask == FULL_MASK), mask) for i in chosen for mask in [rng.getrandbits(12)]]
-        challenged = report.is_challenged(hub.seeds[e][1] if e > 1 else 0, self.calendar.start(e), 120)
         view = report.view_number(hub.cancels(e), 0)
         built = report.build(
             UptimeTree.at(tree.snapshot()), Merged((), 0, hub.price_word.spot, tuple(records)),
-            count=count, view=view, challenged=challenged,
+            count=count, view=view, challenged=self._is_challenged(e),
         )  # fmt: skip
         data, root = self.bend(rng, built.data), built.root
         if data == built.data or rng.random() < 0.3:
@@ -259,10 +215,3 @@ class RefutingDriver(Driver):
         e = rng.choice((0, 1, last, last + 1, last + 2, rng.randrange(last + 3), 2**255))
         told = self.chain.view("refuter", "state", e)
         assert told == self.world.refuter.state(e), (e, told)
-
-
-def sequence(seed: int, length: int) -> list[Step]:
-    """A random sequence with these steps among the usual ones."""
-    rng = random.Random(seed)
-    kinds = rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=length)
-    return [(kind, rng.getrandbits(48)) for kind in kinds]

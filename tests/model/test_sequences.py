@@ -11,10 +11,10 @@ import pytest
 
 from keepers.protocol.credits import Balance
 from keepers.protocol.leases import Reason
-from keepers.protocol.messages import Ask, Take, pack_nodes
-from keepers.simulate.registry import Status
-from tests.model.chain import Signer, hexed
-from tests.model.driver import WEIGHTS, Call, Driver, Mismatch, sequence, shrink
+from keepers.protocol.messages import Ask, Take, address_text, pack_nodes
+from keepers.protocol.nodes import Status
+from tests.model.chain import Signer
+from tests.model.driver import WEIGHTS, Call, Driver, Mismatch, failing, sequence, shrink
 
 # More for a night: HEARTH_MODEL_SEQUENCES=2000. Every seed is printed with a failure and fails again by itself.
 SEQUENCES = int(os.environ.get("HEARTH_MODEL_SEQUENCES", "160"))
@@ -31,33 +31,17 @@ def driver() -> Iterator[Driver]:
     print(f"\nmodel: {found.steps} steps; succeeded of attempted: " + ", ".join(rows))
 
 
-def failing(driver: Driver, seed: int) -> str | None:
-    """What is wrong in a sequence, after shrinking; None if nothing is."""
-    steps = sequence(seed, LENGTH)
-    try:
-        driver.run(steps)
-    except Mismatch as error:
-        found = error
-    else:
-        return None
-    small = shrink(driver, steps)
-    try:
-        driver.run(small)
-    except Mismatch as error:
-        found = error
-    return f"sequence {seed}: {found}\nsteps that show it: {small}"
-
-
 @pytest.mark.parametrize("batch", range((SEQUENCES + BATCH - 1) // BATCH))
 def test_model_and_bytecode_agree(driver: Driver, batch: int) -> None:
     """I1-I7 and I10-I13 after every step; outcome, words, events and return values compared."""
     for seed in range(batch * BATCH, min(SEQUENCES, (batch + 1) * BATCH)):
-        assert failing(driver, seed) is None
+        assert failing(driver, sequence(seed, LENGTH)) is None, f"sequence {seed}"
 
 
 def test_a_fresh_seed(driver: Driver) -> None:
     """A sequence that nobody has run before; its seed is in the message if it fails."""
-    assert failing(driver, random.SystemRandom().getrandbits(40)) is None
+    seed = random.SystemRandom().getrandbits(40)
+    assert failing(driver, sequence(seed, LENGTH)) is None, f"sequence {seed}"
 
 
 def test_every_kind_of_call_succeeds_and_is_refused(driver: Driver) -> None:
@@ -80,6 +64,28 @@ def test_everybody_leaves_with_all_keepers_gone(driver: Driver) -> None:
     for seed in range(8):
         driver.run(sequence(20_000 + seed, 150))
         leave(driver)
+
+
+def test_changes_in_periods_running_move_no_tally_of_before(driver: Driver) -> None:
+    """Fee and peg change in p, p + 1 and p + 2: what was earned before pays and gets what it was promised."""
+    redeemed = 0
+    for seed in range(6):
+        driver.run(sequence(30_000 + seed, 150))
+        engine, calendar = driver.world.engine, driver.world.calendar
+        periods = {period for (_, period), tally in driver.world.escrow.tallies.items() if tally.credits}
+        terms = {period: (engine.fee_of(period), engine.peg_of(period)) for period in periods}
+        for fee, peg in ((2, 9_898), (898, 1), (3, 9_897)):
+            driver.warp(calendar.period_end(calendar.period(driver.memory.now)))
+            driver.must("engine", "set_fee", fee, 3_000, 2_000, sender=driver.owner)
+            driver.must("engine", "set_peg", peg, sender=driver.owner)
+        assert terms == {period: (engine.fee_of(period), engine.peg_of(period)) for period in periods}
+        mark = len(driver.world.events)
+        leave(driver)
+        for _, key, period, y, _, _, fee, *_ in (e.values for e in driver.world.events[mark:] if e.name == "Redeemed"):
+            if key >> 24 == 0 and period in periods:
+                assert fee == -(-y * terms[period][0] // 10_000)
+                redeemed += 1
+    assert redeemed != 0
 
 
 def leave(driver: Driver) -> None:
@@ -157,7 +163,9 @@ def test_a_lease_outlives_the_ring(driver: Driver) -> None:
     operator = world.registry.providers[provider].operator
     duration = 2_120 * calendar.epoch_seconds
     ask = Ask(provider, pack_nodes([node]), 0, 10**9, 1, duration, 0, memory.now, 0, 1)
-    take = Take(hexed(renter), ask.digest(market.domain), pack_nodes([node]), 1, duration, duration, memory.now, 1)
+    take = Take(
+        address_text(renter), ask.digest(market.domain), pack_nodes([node]), 1, duration, duration, memory.now, 1
+    )
     sig = driver.signer.sign(operator, ask.digest(market.domain))
     driver.must("market", "take", ask, take, sig, b"", [], sender=renter)
     lease = memory.leases[-1]
@@ -183,7 +191,7 @@ def test_a_lease_outlives_the_ring(driver: Driver) -> None:
 
 def test_the_shrinker_finds_the_step_that_matters(driver: Driver) -> None:
     """A planted defect of the model is reduced to the calls that show it."""
-    steps = sequence(3, 120)
+    steps = sequence(5, 120)
     buys = [s for s in steps if s[0] == "buy"]
     assert buys and len(steps) == 120
     original = driver.world.engine.spread
@@ -239,4 +247,4 @@ def test_signatures_are_recovered() -> None:
         digest = i.to_bytes(32, "big")
         sig = signer.sign(address, digest, v27=True)
         assert sig[64] == 27 and Signer().recover(digest, sig) == address
-    assert Signer().recover(bytes(32), bytes(65)) == 0 and len(hexed(address)) == 42
+    assert Signer().recover(bytes(32), bytes(65)) == 0 and len(address_text(address)) == 42

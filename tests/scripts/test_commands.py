@@ -19,12 +19,14 @@ from scripts._profile import load_profile
     ("command", "arguments", "code", "exit_code"),
     [
         (deploy.cli, [], "H7101", 2),
-        (deploy.cli, ["--profile", "local"], "H7116", 2),
+        (deploy.cli, ["--profile", "local"], "H1003", 2),
         (deploy.cli, ["--profile", "nowhere", "--dry-run"], "H7101", 2),
-        (check.cli, ["--record", "x.json"], "H7116", 2),
+        (check.cli, ["--record", "x.json"], "H1003", 2),
         (check.cli, ["--record", "no-such.json", "--network", "http://127.0.0.1:1"], "H7114", 2),
-        (seed_local.cli, ["--record", "no-such.json"], "H7116", 2),
+        (seed_local.cli, ["--record", "no-such.json"], "H1003", 2),
         (seed_local.cli, ["--record", "no-such.json", "--network", "http://127.0.0.1:1"], "H7114", 2),
+        (deploy.cli, ["--profile", "local", "--network", "http://127.0.0.1:1", "--max-fee", "nan"], "H7114", 2),
+        (deploy.cli, ["--profile", "local", "--network", "http://127.0.0.1:1", "--name", "../x"], "H7114", 2),
     ],
 )
 def test_command__wrong_input__names_it(command, arguments: list[str], code: str, exit_code: int) -> None:
@@ -43,13 +45,48 @@ def test_check__record_without_a_contract__says_which(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "word"), [(["x"], "A=B"), (["=1"], "A=B"), (["0x12=1"], "address"), (["0x" + "1" * 40 + "=ten"], "ten")]
+    ("values", "word"),
+    [
+        (["x"], "A=B"),
+        (["=1"], "A=B"),
+        (["0x12=1"], "address"),
+        *((["0x" + "1" * 40 + f"={amount}"], amount) for amount in ("ten", "nan", "Infinity", "-5", "0", "1e-19")),
+    ],
 )
 def test_seed__tokens_that_cannot_be_read__are_named(values: list[str], word: str) -> None:
     with pytest.raises(DeployError, match=word):
         for who, amount in seed_local.pairs(tuple(values), "tokens"):
             seed_local.address(who)
             seed_local.wei(amount)
+
+
+@pytest.mark.parametrize(
+    ("name", "usd", "why"),
+    [("x" * 40, "1", "32 characters"), ("a", "ten", "not a number"), ("a", "1e999999999", "too large")],
+)
+def test_seed__class_that_cannot_be__named(name: str, usd: str, why: str) -> None:
+    with pytest.raises(DeployError, match=rf"H7114(?s:.*){why}"):
+        seed_local.gpu_class(name, usd)
+    assert seed_local.gpu_class("a", "300").min_stake_usd == 300 * 10**9
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"schema":"hearth.plan/1","steps":[]}'])
+def test_plan_file__that_is_none__refused_before_anything(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(DeployError, match=r"H1006.*is not a plan") as refused:
+        start_or_resume(
+            load_profile("local"),
+            {},
+            None,
+            "0x",
+            True,
+            Journal(tmp_path / "none.jsonl"),
+            None,
+            False,
+            path,  # type: ignore[arg-type]
+        )
+    assert refused.value.exit_code == 2
 
 
 def test_resume__without_a_journal__says_so(tmp_path: Path) -> None:

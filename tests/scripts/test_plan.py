@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from eth_utils import keccak, to_checksum_address
 
-from scripts._errors import CODES, DeployError
+from scripts._errors import DeployError
 from scripts._journal import Journal, Send
 from scripts._plan import ORDER, Ref, abi_value, constructor_args, create_address, encode, json_value
 from scripts._profile import load_profile
@@ -104,7 +104,3 @@ def test_fees_now__ceiling__is_never_passed() -> None:
     with pytest.raises(DeployError, match=r"H7104") as refused:
         fees_now(Station(10, 2), 11)
     assert refused.value.exit_code == 6
-
-
-def test_codes__are_of_the_family_of_deployment() -> None:
-    assert all(code.startswith("H71") and text for code, text in CODES.items())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts._errors import DeployError
-from scripts._profile import Profile, broken_rules, committee_size, load_profile, rules
+from scripts._profile import Profile, broken_rules, committee_text, load_profile, rules
 
 
 @pytest.mark.parametrize("name", ["default", "local", "replay"])
@@ -87,6 +87,7 @@ def changed(section: str, **values: Any) -> Profile:
         ("engine", {"builders_bps": 2_001}, "builders"),
         ("price", {"first_usd": 0}, "price and stake price"),
         ("price", {"bound_bps": 0}, "price bound"),
+        ("price", {"bound_bps": 5_001}, "price bound"),  # price_feed.vy MAX_BOUND
         ("token", {"supply_tokens": 10**28 + 1}, "supply"),
         ("lengths", {"unbonding_s": 1_209_599}, "unbonding"),
         ("lengths", {"cooldown_s": 604_799}, "cooldown"),
@@ -104,10 +105,6 @@ def test_rules__one_parameter_over_its_bound__is_the_only_rule_named(
     assert any(word in text for text in broken), broken
 
 
-def test_committee_size__as_the_protocol_says() -> None:
-    sizes = {n: committee_size(n) for n in (1, 4, 7, 10, 31)}
-    assert sizes == {1: (0, 1), 4: (1, 3), 7: (2, 5), 10: (3, 7), 31: (10, 21)}
-    for n in range(1, 32):
-        f, q = committee_size(n)
-        assert 2 * q - n > f  # two quorums share an honest seat
-        assert q <= n - f  # the honest ones are enough
+def test_committee_text__names_what_follows_from_the_size() -> None:
+    assert committee_text(7) == "7 seats, f 2, quorum 5"
+    assert committee_text(0) == "no seats yet"

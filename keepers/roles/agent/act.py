@@ -21,7 +21,7 @@ def remember(store: Store, plan: AgentPlan, log: logging.Logger) -> dict[int, st
         {
             "node": facts.node,
             "epoch": facts.epoch,
-            "status": facts.status,
+            "status": int(facts.status),
             "reserved": facts.reserved,
             "hardware": facts.hardware,
             "note": judge(facts).text,

@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
-
-class Status(IntEnum):
-    """Node status of the registry."""
-
-    NONE = 0
-    PENDING = 1
-    ACTIVE = 2
-    JAILED = 3
-    FAULTED = 4
-    RETIRED = 5
+from keepers.protocol.nodes import Status
 
 
 @dataclass(frozen=True)
@@ -23,7 +13,7 @@ class NodeFacts:
 
     node: int
     epoch: int
-    status: int
+    status: Status
     first: int
     reserved: int
     chain_key: str
@@ -58,14 +48,14 @@ def judge(facts: NodeFacts) -> Note:
         return Note(
             node, "error", f"the registry has key {facts.chain_key}, not {facts.own_key}: its beats do not count"
         )
-    if facts.status == Status.RETIRED:
+    if facts.status is Status.RETIRED:
         return Note(node, "warning", "retired: take it out of the settings")
     if facts.hardware == "unknown":
         held = f"; {facts.reserved} GPUs are leased and stay so" if facts.reserved else ""
         return Note(node, "error", f"its hardware cannot be read, so it does not beat{held}")
-    if facts.status == Status.FAULTED:
+    if facts.status is Status.FAULTED:
         return Note(node, "error", "faulted by proof: it takes no lease until it is proven clean for a day")
-    if facts.status == Status.JAILED:
+    if facts.status is Status.JAILED:
         return Note(node, "warning", "jailed: keep it up, it is freed after 24 clean epochs")
     if facts.hardware == "degraded" and facts.reserved:
         return Note(node, "error", f"a GPU is degraded and {facts.reserved} GPUs of the node are leased")
@@ -73,7 +63,7 @@ def judge(facts: NodeFacts) -> Note:
         return Note(node, "warning", "a GPU is degraded")
     if facts.epoch < facts.first:
         return Note(node, "info", f"counts from epoch {facts.first} on")
-    if facts.status == Status.PENDING:
+    if facts.status is Status.PENDING:
         return Note(node, "info", "pending: active once a report of a whole clean epoch is usable")
     return Note(node, "info", f"active, {facts.reserved} GPUs leased")
 

@@ -93,7 +93,6 @@ class Beater:
         self.nodes = tuple(nodes)
         self.muted: set[int] = set()
         self.telemetry: dict[int, Telemetry] = {}
-        self.last_counted: tuple[int, int] | None = None
         self._calendar = calendar
         self._domain = domain
         self._store = store
@@ -202,8 +201,6 @@ class Beater:
                 self._mark(batch, after)
         took = tuple(e.seat for e in committee.endpoints if e.seat not in after and e.seat not in refused)
         done = len(took)
-        if batch.beats and done > 0:
-            self.last_counted = (batch.epoch, batch.slot)
         return SlotResult(len(batch.beats), done, len(committee.endpoints), refused, took)
 
     def _save(self, batch: _Batch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from keepers.chain.ports import BlockRef
 from keepers.gpu.sampler import Telemetry
-from keepers.protocol.units import field
+from keepers.protocol.nodes import Node
 from keepers.roles.agent.decide import NodeFacts
 from keepers.roles.agent.heartbeat import NodeKey
 from keepers.runtime.role import Context
@@ -27,15 +27,15 @@ def observe_nodes(
     keys = dict(zip((key.node for key in known), answers[len(known) :], strict=True))
     facts = []
     for key in nodes:
-        word = int(words.get(key.node, 0))
+        node = Node.unpack(int(words.get(key.node, 0)))
         hardware = telemetry[key.node].state if key.node in telemetry else "unread"
         facts.append(
             NodeFacts(
                 node=key.node,
                 epoch=epoch,
-                status=field(word, 160, 8),
-                first=field(word, 128, 32),
-                reserved=field(word, 168, 16),
+                status=node.status,
+                first=node.first,
+                reserved=node.reserved,
                 chain_key=str(keys.get(key.node, "")).lower(),
                 own_key=key.signer.address,
                 hardware=hardware,

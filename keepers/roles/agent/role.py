@@ -119,8 +119,7 @@ class Agent(Role[AgentView, Plan]):
     def observe(self, trigger: Trigger, at: BlockRef) -> AgentView:
         now = self.context.clock.precise()
         if trigger.timer == "epoch":
-            epoch = self.context.calendar.epoch(int(now))
-            return observe_nodes(self.context, self.nodes, epoch, at, self.beater.telemetry)
+            return observe_nodes(self.context, self.nodes, self.context.epoch(), at, self.beater.telemetry)
         if trigger.timer == "flush":
             if not self.beater.waiting():
                 raise Skip("nothing waits")

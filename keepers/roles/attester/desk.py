@@ -94,15 +94,14 @@ class Desk:
 
     def observers(self, epoch: int) -> Committee | None:
         """The committee that observes an epoch that may be written about now."""
-        current = self.calendar.epoch(self.context.clock.now())
-        return self.committees.of_epoch(epoch) if self.last < epoch <= current else None
+        return self.committees.of_epoch(epoch) if self.last < epoch <= self.context.epoch() else None
 
     def signers(self, epoch: int) -> Committee | None:
         """The committee that signs its report: the same, but for a report that is late beyond measure."""
         now = self.context.clock.now()
         late = now >= self.calendar.end(epoch) + LATE_EPOCHS * self.calendar.epoch_seconds
         observers = self.observers(epoch)
-        return self.committees.of_epoch(self.calendar.epoch(now)) if late and observers else observers
+        return self.committees.of_epoch(self.context.epoch()) if late and observers else observers
 
     def peers(self, committee: Committee) -> list[AttesterClient]:
         """A client for every other seat that has an address."""
@@ -117,13 +116,13 @@ class Desk:
 
     def seat_now(self) -> int | None:
         """Our seat in the committee of this moment."""
-        committee = self.committees.of_epoch(self.calendar.epoch(self.context.clock.now()))
+        committee = self.committees.of_epoch(self.context.epoch())
         return None if committee is None else committee.seat_of(self.who)
 
     def _key_of(self, node: int, epoch: int) -> str | None:
         """None: no such node; "": this attester cannot tell yet (a clock that is ahead, a chain that is away)."""
         snapshot = self.snapshots.known(epoch)
-        current = self.calendar.epoch(self.context.clock.now())
+        current = self.context.epoch()
         if snapshot is None and epoch in (current, current - 1):
             snapshot = self.snapshots.of(epoch, self.context.reader.head())
         return "" if snapshot is None else snapshot.key_of(node)

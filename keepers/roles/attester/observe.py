@@ -10,12 +10,10 @@ from keepers.chain.contracts import Suite
 from keepers.chain.ports import BlockRef, Event, Reader
 from keepers.protocol.epochs import SLOTS, Calendar
 from keepers.protocol.merge import Body, SnapshotNode
-from keepers.protocol.stake import Own, backed_units
-from keepers.protocol.units import M64
-from keepers.protocol.units import field as bits
+from keepers.protocol.nodes import Node, Status
+from keepers.protocol.stake import Need, Own, backed_units
 from keepers.wire.committee import Committee, Committees
 
-ACTIVE, RETIRED = 2, 5
 _NODE_EVENTS = ("NodeRegistered", "NodeKeyRotated", "NodeRetired", "StatusSet")
 _POOL_EVENTS = ("PoolOpened", "Staked", "Unbonding", "BondEnded", "Slashed", "UnitsSet")
 KEEP_EPOCHS = 64
@@ -173,11 +171,9 @@ class Snapshots:
         calls = [registry.view("node", i) for i in indices] + [registry.view("key_of", i, epoch) for i in indices]
         answers = self._reader.read_many(calls, block) if calls else []
         for place, index in enumerate(indices):
-            word = int(answers[place])
-            status = bits(word, 160, 8)
-            node = SnapshotNode(
-                provider=word >> 232, first=bits(word, 128, 32), active=status == ACTIVE, retired=status == RETIRED
-            )
+            read = Node.unpack(int(answers[place]))
+            active, retired = read.status is Status.ACTIVE, read.status is Status.RETIRED
+            node = SnapshotNode(read.provider, read.first, active, retired)
             key = str(answers[len(indices) + place]).lower()
             while len(base.nodes) <= index:
                 base.nodes.append(node)
@@ -189,7 +185,7 @@ class Snapshots:
         calls = [pool.view("need", p) for p in providers] + [pool.view("own", p) for p in providers]
         answers = self._reader.read_many(calls, block) if calls else []
         for place, provider in enumerate(providers):
-            units = int(answers[place]) & M64
+            units = Need.unpack(int(answers[place])).units
             base.stakes[provider] = (units, Own.unpack(int(answers[len(providers) + place])).assets)
 
 

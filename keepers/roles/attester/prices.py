@@ -8,32 +8,35 @@ from __future__ import annotations
 
 import bisect
 import csv
-import json
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
 
+from keepers.chain.bounded_json import loads
+from keepers.chain.masking import mask_url
 from keepers.protocol.errors import HearthError
 from keepers.protocol.merge import lower_median
+from keepers.protocol.units import PRICE_ONE
 
-PRICE_ONE = 10**12
 LIMIT = 1 << 63
 MAX_ANSWER = 1 << 20
-ANSWER_S = 10.0  # for a whole answer
-MAX_DEPTH = 64
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_KEYS = {"fixed": {"usd"}, "csv": {"path", "shift"}, "http": {"url", "path"}}
+_FORMS = {
+    "fixed": '{kind = "fixed", usd = "0.5"}',
+    "csv": '{kind = "csv", path = "prices.csv", shift = 0}',
+    "http": '{kind = "http", url = "https://…", path = "data.price"}',
+}
 _log = logging.getLogger("hearth.attester.prices")
 
 
 class PriceUnavailable(HearthError):
-    """No source answered (H6301), or one is set up wrongly (H1501)."""
+    """No source gives a price (H6501), or one is set up wrongly (H1501)."""
 
 
 class PriceSource(Protocol):
@@ -47,14 +50,16 @@ class PriceSource(Protocol):
         ...
 
 
-def parse_price(text: Any, name: str) -> int:
-    """A price in 12 decimals from text or a JSON number. Raises PriceUnavailable unless 0 < price < 2^63 / 1e12."""
+def parse_price(text: Any) -> int:
+    """A price in 12 decimals from text or a JSON number. Raises ValueError, in words, unless 0 < it < 2^63 / 1e12."""
     try:
-        value = int(Decimal(str(text)).scaleb(12))
-    except (InvalidOperation, ValueError, OverflowError) as error:
-        raise PriceUnavailable("H6301", f"{name}: {str(text)[:40]!r} is no price") from error
+        usd = Decimal(str(text))
+        # compared before it is scaled: an exponent of millions would take seconds to write out
+        value = int(usd.scaleb(12)) if 0 < usd < LIMIT // PRICE_ONE + 1 else 0
+    except (DecimalException, ValueError) as error:
+        raise ValueError(f"{str(text)[:40]!r} is no price") from error
     if isinstance(text, bool) or not 0 < value < LIMIT:
-        raise PriceUnavailable("H6301", f"{name}: {str(text)[:40]!r} is not above zero, or too large")
+        raise ValueError(f"{str(text)[:40]!r} is no price above 0 and below {LIMIT // PRICE_ONE:,} USD")
     return value
 
 
@@ -72,7 +77,7 @@ class Fixed:
 class CsvSource:
     """A table `time,usd` sorted by time (unix seconds or ISO dates): the newest row at or before now.
 
-    `shift` seconds are added to now first, so that a trace's clock can be replayed.
+    `shift` seconds are added to now first, so that a trace's clock can be replayed. Raises H1501 with the row at fault.
     """
 
     def __init__(self, path: Path, name: str = "csv", shift: int = 0) -> None:
@@ -83,19 +88,31 @@ class CsvSource:
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 for number, row in enumerate(csv.DictReader(file), start=2):
-                    self._times.append(_moment(row.get("time") or row.get("date"), f"{path.name} row {number}"))
-                    self._prices.append(parse_price(row.get("usd"), f"{path.name} row {number}"))
+                    self._add(row, number)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise PriceUnavailable("H1501", f"price file {path} cannot be read: {error}") from error
+            raise PriceUnavailable(
+                "H1501", f"price file {path} cannot be read", why=[str(error)], next=["columns: time,usd"]
+            ) from error
+        except ValueError as error:
+            raise PriceUnavailable(
+                "H1501", f"price file {path}: {error}", next=["columns: time,usd; time in unix seconds or a date"]
+            ) from error
         if not self._times:
             raise PriceUnavailable("H1501", f"price file {path} has no row", next=["columns: time,usd"])
         if self._times != sorted(self._times):
-            raise PriceUnavailable("H1501", f"price file {path} is not sorted by time")
+            raise PriceUnavailable("H1501", f"price file {path} is not sorted by time", next=["sort its rows"])
+
+    def _add(self, row: Mapping[str, str | None], number: int) -> None:
+        try:
+            self._times.append(_moment(row.get("time") or row.get("date")))
+            self._prices.append(parse_price(row.get("usd")))
+        except ValueError as error:
+            raise ValueError(f"row {number}: {error}") from error
 
     def fetch(self, now: int) -> int:
         place = bisect.bisect_right(self._times, now + self._shift) - 1
         if place < 0:
-            raise PriceUnavailable("H6301", f"{self.name}: the table begins after {now + self._shift}")
+            raise PriceUnavailable("H6501", f"{self.name}: the table begins after {now + self._shift}")
         return self._prices[place]
 
 
@@ -110,30 +127,27 @@ class HttpSource:
 
     def fetch(self, now: int) -> int:
         try:
-            content = self._read()
-            if nesting(content) > MAX_DEPTH:
-                raise PriceUnavailable("H6301", f"{self.name}: an answer nested too deep")
             # numbers stay text until they are exact: a float would round the last digits
-            value: Any = json.loads(content, parse_float=str, parse_int=str)
+            value: Any = loads(self._read(), parse_float=str, parse_int=str)
             for part in self._path:
                 value = value[int(part)] if isinstance(value, list) else value[part]
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise PriceUnavailable("H6301", f"{self.name}: {type(error).__name__}") from error
-        except (ValueError, LookupError, TypeError, RecursionError) as error:
-            raise PriceUnavailable("H6301", f"{self.name}: no price at {'.'.join(self._path)}") from error
-        return parse_price(value, self.name)
+            raise PriceUnavailable("H6501", f"{self.name}: {type(error).__name__}") from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise PriceUnavailable("H6501", f"{self.name}: no price at {'.'.join(self._path)}") from error
+        try:
+            return parse_price(value)
+        except ValueError as error:
+            raise PriceUnavailable("H6501", f"{self.name}: {error}") from error
 
     def _read(self) -> bytes:
         content = bytearray()
-        deadline = time.monotonic() + ANSWER_S
         with self._http.stream("GET", self._url) as answer:
             answer.raise_for_status()
             for piece in answer.iter_bytes():
                 content += piece
                 if len(content) > MAX_ANSWER:
-                    raise PriceUnavailable("H6301", f"{self.name}: an answer of more than {MAX_ANSWER} bytes")
-                if time.monotonic() > deadline:
-                    raise PriceUnavailable("H6301", f"{self.name}: an answer that takes more than {ANSWER_S:g} s")
+                    raise PriceUnavailable("H6501", f"{self.name}: an answer of more than {MAX_ANSWER} bytes")
         return bytes(content)
 
 
@@ -147,7 +161,7 @@ class Quote:
 
 
 def median_price(sources: Sequence[PriceSource], now: int) -> Quote:
-    """Median (lower of the middle two) of the sources that answer. PriceUnavailable (H6301) if none does."""
+    """Median (lower of the middle two) of the sources that answer. PriceUnavailable (H6501) if none does."""
     prices: dict[str, int] = {}
     failed: dict[str, str] = {}
     for source in sources:
@@ -158,7 +172,7 @@ def median_price(sources: Sequence[PriceSource], now: int) -> Quote:
             _log.warning("price source %s", error.message)
     if not prices:
         raise PriceUnavailable(
-            "H6301",
+            "H6501",
             "no price source answers",
             why=list(failed.values()) or ["none is configured"],
             next=["check the price sources in the settings: hearth check attester"],
@@ -173,50 +187,62 @@ def build_sources(specs: Sequence[Mapping[str, Any]], local: bool, http: httpx.C
     `local`: what the deployment record says; only there is a fixed price admitted.
     """
     sources: list[PriceSource] = []
-    allowed = {"fixed": {"usd"}, "csv": {"path", "shift"}, "http": {"url", "path"}}
     for number, spec in enumerate(specs, start=1):
-        kind, where = str(spec.get("kind", "")), f"price source {number}"
-        if kind not in allowed:
-            raise PriceUnavailable("H1501", f"{where}: kind {kind!r} is none of fixed, csv, http")
-        wrong = set(spec) - allowed[kind] - {"kind", "name"}
-        missing = allowed[kind] - {"shift"} - set(spec)
-        if wrong or missing:
-            words = [f"unknown: {', '.join(sorted(wrong))}"] if wrong else []
-            words += [f"missing: {', '.join(sorted(missing))}"] if missing else []
-            raise PriceUnavailable("H1501", f"{where} ({kind}): {'; '.join(words)}")
+        kind = str(spec.get("kind", ""))
         name = str(spec.get("name", "")) or f"{kind}-{number}"
-        if kind == "fixed":
-            if not local:
-                raise PriceUnavailable(
-                    "H1501",
-                    f"{where}: a fixed price is for local networks",
-                    why=["the deployment record does not say that this network is local"],
-                    next=["use http sources"],
-                )
-            sources.append(Fixed(parse_price(spec["usd"], where), name))
-        elif kind == "csv":
-            sources.append(CsvSource(Path(str(spec["path"])), name, int(spec.get("shift", 0))))
-        else:
-            sources.append(HttpSource(str(spec["url"]), str(spec["path"]), http, name))
+        if kind == "fixed" and not local:
+            raise PriceUnavailable(
+                "H1501",
+                f"price source {number}: a fixed price is for local networks",
+                why=["the deployment record does not say that this network is local"],
+                next=["use http sources"],
+            )
+        try:
+            sources.append(_source(kind, spec, name, http))
+        except ValueError as error:
+            form = [_FORMS[kind]] if kind in _FORMS else list(_FORMS.values())
+            raise PriceUnavailable("H1501", f"price source {number}: {error}", next=form) from error
     if len({source.name for source in sources}) != len(sources):
-        raise PriceUnavailable("H1501", "two price sources have the same name")
+        raise PriceUnavailable("H1501", "two price sources have the same name", next=["give each a name of its own"])
     if not sources:
         raise PriceUnavailable("H1501", "no price source is configured", next=["set attester.prices"])
     return sources
 
 
-def nesting(body: bytes) -> int:
-    """Depth of JSON text, brackets inside strings counted too: asked before a parser recurses into it."""
-    depth = deepest = 0
-    for byte in body.translate(None, _NO_BRACKETS):
-        depth += 1 if byte in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+def _source(kind: str, spec: Mapping[str, Any], name: str, http: httpx.Client) -> PriceSource:
+    """One source. Raises ValueError where its table is wrong, PriceUnavailable (H1501) for a wrong file."""
+    if kind not in _KEYS:
+        raise ValueError(f"kind {kind!r} is none of {', '.join(_KEYS)}")
+    wrong = set(spec) - _KEYS[kind] - {"kind", "name"}
+    missing = _KEYS[kind] - {"shift"} - set(spec)
+    if wrong or missing:
+        words = [f"unknown: {', '.join(sorted(wrong))}"] if wrong else []
+        words += [f"missing: {', '.join(sorted(missing))}"] if missing else []
+        raise ValueError(f"({kind}) {'; '.join(words)}")
+    if kind == "fixed":
+        return Fixed(parse_price(spec["usd"]), name)
+    if kind == "csv":
+        shift = spec.get("shift", 0)
+        if not isinstance(shift, int) or isinstance(shift, bool):
+            raise ValueError(f"shift {shift!r} is no whole number of seconds")
+        try:
+            path = Path(str(spec["path"])).expanduser()
+        except RuntimeError:
+            raise ValueError(f"{spec['path']!r} begins with the home folder of a user that does not exist") from None
+        return CsvSource(path, name, shift)
+    url = str(spec["url"])
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{mask_url(url)} is no http(s) URL")
+    return HttpSource(url, str(spec["path"]), http, name)
 
 
-def _moment(text: str | None, where: str) -> int:
+def _moment(text: str | None) -> int:
+    """Unix seconds of a moment in unix seconds or ISO form, UTC where it names no zone. Raises ValueError, in words."""
+    word = (text or "").strip()
     try:
-        word = (text or "").strip()
-        return int(word) if word.isdigit() else int(datetime.fromisoformat(word).replace(tzinfo=UTC).timestamp())
-    except ValueError as error:
-        raise PriceUnavailable("H1501", f"{where}: {text!r} is neither unix seconds nor a date") from error
+        if word.isdecimal():
+            return int(word)
+        moment = datetime.fromisoformat(word)
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{word[:40]!r} is neither unix seconds nor a date") from error

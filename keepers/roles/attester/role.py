@@ -79,8 +79,9 @@ class Attester(Role[AttesterView, AttesterPlan]):
 
     def start(self) -> None:
         desk, reader = self.desk, self.context.reader
-        desk.started = self.context.clock.precise()
         head = reader.head()
+        # a clock that is behind the chain saw nothing of the time in between, whatever it says when it is set
+        desk.started = max(self.context.clock.precise(), head.timestamp)
         desk.committees.refresh(head)
         desk.heads.look()
         check_sign_log(desk, head)
@@ -135,11 +136,13 @@ class Attester(Role[AttesterView, AttesterPlan]):
                     why=["a peer has an observation under our key that this process did not sign"],
                     next=["stop the other process, or rotate the seat's key, before starting again"],
                 ),
-                exit_code=6,
             )
+        current = self.context.epoch()
+        if current == 0:
+            self._clock_allows()
+            raise Skip("the first epoch has not begun")
         if trigger.timer == "slot":
             self._close_slot(trigger.ordinal - 1)
-        current = calendar.epoch(int(now))
         desk.snapshots.of(current, at)
         desk.follow(at)
         if desk.last + 1 >= current:

@@ -32,9 +32,8 @@ def check_sign_log(desk: Desk, head: BlockRef) -> None:
                 why=[f"the chain has its signature of epoch {signed}, the log ends at {watermark}"],
                 next=["bring the database of the earlier machine", "or have the owner give the seat a new key"],
             ),
-            exit_code=6,
         )
     if watermark == 0 and last > 0:
         calendar = desk.calendar
-        desk.listen_until = calendar.end(calendar.epoch(int(desk.started)) + 1)
+        desk.listen_until = calendar.end(calendar.epoch(max(int(desk.started), calendar.genesis)) + 1)
         desk.log.info("a new sign log: listening until %d before the first signature", desk.listen_until)

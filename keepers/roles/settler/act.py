@@ -29,7 +29,7 @@ class Acted:
     standing: tuple[Action, ...]
 
 
-class Clerk:
+class Dispatcher:
     """Turns actions into rows. `node_of(lease)` gives a lease's node; `payee` the tally key of bounties."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What is due, as a pure function of the chain's words and of rebuilt uptime. Each refusal is a named Skip.
+"""What is due, as a pure function of the chain's words and of rebuilt uptime. Each refusal is a named `Skipped`.
 
 facts        what is read and what is planned
 due_leases   stop, settle, end in the dark, finish
@@ -8,9 +8,9 @@ due_money    redeem, withdraw, poke
 
 from __future__ import annotations
 
-from keepers.protocol.leases import effective_stop
+from keepers.protocol.leases import effective_stop, is_harmless
 from keepers.roles.settler import due_leases, due_money, due_nodes
-from keepers.roles.settler.due_leases import RING, lease_name
+from keepers.roles.settler.due_leases import lease_name
 from keepers.roles.settler.facts import (
     Action,
     Draft,
@@ -60,14 +60,13 @@ def next_due(view: SettlerView) -> int | None:
             moments.append(stop)
             continue
         since = view.usable.get(view.calendar.epoch(max(stop - 1, lease.terms.start)), 0)
-        if since > 1 and not due_leases.harmless(view, lease):
+        if since > 1 and not is_harmless(lease.terms, lease.sheet, view.calendar):
             moments.append(since + view.limits.claim)
         moments += [stop + view.limits.abandon, stop + 2 * view.limits.abandon]
     return min((moment for moment in moments if moment > view.now), default=None)
 
 
 __all__ = [
-    "RING",
     "Action",
     "LeaseFacts",
     "Limits",

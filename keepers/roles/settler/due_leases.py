@@ -5,24 +5,27 @@ Rules: docs/protocol.md §6, life of a lease. Money in wei, times in seconds.
 
 from __future__ import annotations
 
+from keepers.protocol.credits import Balance, bounty
+from keepers.protocol.epochs import RING
 from keepers.protocol.leases import (
     HOST_REASONS,
     NO_LIMIT,
-    Terms,
+    anchor_epoch,
     base_of,
     due_seconds,
     effective_stop,
     fault_between,
+    is_abandoned,
+    is_harmless,
     payment,
 )
+from keepers.protocol.units import BPS, PRICE_ONE
 from keepers.roles.settler.facts import Action, Draft, LeaseFacts, SettlerView, is_mine
 
-RING = 2_048  # epochs whose ring words stand (AttestationHub)
 ANCHOR_MARGIN = 240  # epochs before the anchor's root leaves the ring in which it is stored even without pay
 MAX_BATCH = 64  # leases of one settle_many
-BPS = 10_000
-# gas of each kind with real proofs at depth 17, for the question whether a bounty pays; docs/protocol.md §6
-GAS = {"settle": 73_000, "settle_first": 95_000, "settle_many": 37_000}
+# gas of each kind with proofs of depth 17 and a bounty (tests/snapshots/gas), for the question whether that bounty pays
+GAS = {"settle": 73_000, "settle_first": 95_000}
 
 
 def lease_name(lease_id: int) -> str:
@@ -49,7 +52,7 @@ def look_at(
         if terms.stopped and is_mine(view, terms.provider):
             finish.append(Action("finish", name, (lease.id,)))
         return
-    anchor = _anchor_epoch(view, terms)
+    anchor = anchor_epoch(terms, calendar, view.top)
     last = calendar.epoch(stop - 1)
     if _dark(view, lease, anchor, last, draft):
         return
@@ -61,10 +64,6 @@ def look_at(
         draft.actions.append(Action("anchor", name, (lease.id,), node=terms.node, epoch=anchor))
     if terms.stopped:
         _finish(view, lease, anchor, last, stop, planned, draft, finish)
-
-
-def _anchor_epoch(view: SettlerView, terms: Terms) -> int:
-    return max(view.calendar.epoch(terms.start), view.top - RING + 1)
 
 
 def _anchor_leaves(view: SettlerView, anchor: int) -> bool:
@@ -107,13 +106,13 @@ def _settlement(
         draft.skip("settle", name, "less than a period is due")
         return None
     kind = "settle_first" if money.base is None else "settle"
-    bounty = 0 if view.own == terms.provider else paid * view.limits.bounty_bps // BPS
-    cost = GAS[kind] * view.gas_price * view.policy.native_usd // 10**12
-    if bounty * BPS <= cost * (BPS + view.policy.margin_bps) and terms.provider not in view.policy.providers:
+    earned = 0 if view.own == terms.provider else bounty(Balance(paid), view.limits.bounty_bps).credits
+    cost = GAS[kind] * view.gas_price * view.policy.native_usd // PRICE_ONE
+    if earned * BPS <= cost * (BPS + view.policy.margin_bps) and terms.provider not in view.policy.providers:
         draft.skip("settle", name, "unprofitable")
         return None
     first = anchor if money.base is None else None
-    return Action(kind, name, (lease.id,), node=terms.node, epoch=epoch, first=first, bounty=bounty)
+    return Action(kind, name, (lease.id,), node=terms.node, epoch=epoch, first=first, bounty=earned)
 
 
 def batches(settle: list[tuple[LeaseFacts, Action]]) -> list[Action]:
@@ -131,8 +130,8 @@ def batches(settle: list[tuple[LeaseFacts, Action]]) -> list[Action]:
                 single.append(part[0][1])
                 continue
             ids = tuple(lease.id for lease, _ in part)
-            bounty = sum(action.bounty for _, action in part)
-            single.append(Action("settle_many", f"batch-{epoch}-{ids[0]:064x}", ids, epoch=epoch, bounty=bounty))
+            earned = sum(action.bounty for _, action in part)
+            single.append(Action("settle_many", f"batch-{epoch}-{ids[0]:064x}", ids, epoch=epoch, bounty=earned))
     return single
 
 
@@ -157,17 +156,6 @@ def _dark(view: SettlerView, lease: LeaseFacts, anchor: int, last: int, draft: D
     return True
 
 
-def harmless(view: SettlerView, lease: LeaseFacts) -> bool:
-    """Whether nothing can be claimed any more, so that anybody may finish at once (LeaseEscrow)."""
-    terms, length = lease.terms, lease.terms.stop_after
-    if length >= lease.sheet.dark_limit:
-        return False
-    if lease.sheet.table == 0:
-        return True
-    whole = view.calendar.start(view.calendar.epoch(terms.start + view.calendar.epoch_seconds - 1))
-    return whole + view.calendar.period_seconds > terms.start + length
-
-
 def _finish(
     view: SettlerView,
     lease: LeaseFacts,
@@ -183,8 +171,9 @@ def _finish(
         draft.skip("finish", name, "not our business")
         return
     since = view.usable.get(last, 0)
+    harmless = is_harmless(terms, lease.sheet, view.calendar)
     if since > 1:
-        if not harmless(view, lease) and view.now < since + view.limits.claim:
+        if not harmless and view.now < since + view.limits.claim:
             draft.skip("finish", name, "claims are open")
             return
         after = (name, planned.kind) if planned is not None else None
@@ -197,23 +186,16 @@ def _finish(
             after = (name, "anchor")
         finish.append(Action("finish", name, (lease.id,), node=terms.node, epoch=last, first=None, after=after))
         return
-    if _abandoned(view, last, stop):
+    if is_abandoned(stop, view.now, view.limits.abandon, view.calendar, _usable_at(view, last)):
         finish.append(Action("finish", name, (lease.id,)))
         return
     shorter = terms.stop_after < lease.sheet.binding_seconds
-    if lease.bond != 0 and shorter and terms.reason not in HOST_REASONS and harmless(view, lease):
+    if lease.bond != 0 and shorter and terms.reason not in HOST_REASONS and harmless:
         # the report is a day away, and a lease shorter than what its bond covers is cheap to open again and again
         draft.actions.append(Action("free_bond", name, (lease.id,)))
     draft.skip("finish", name, "the report of the stop is not usable yet")
 
 
-def _abandoned(view: SettlerView, last: int, stop: int) -> bool:
-    """LeaseEscrow: no report of the stop's epoch stands ABANDON after it, or none is usable 2·ABANDON after it, or
-    RING epochs have passed."""
-    if view.now < stop + view.limits.abandon:
-        return False
-    if view.now >= stop + RING * view.calendar.epoch_seconds:
-        return True
-    if last > view.top:
-        return True
-    return view.now >= stop + 2 * view.limits.abandon and last not in view.usable
+def _usable_at(view: SettlerView, epoch: int) -> int:
+    """As the hub's `usable_at`: 0 = not reported, 1 = out of the ring, else a second: one to come where not usable."""
+    return 0 if epoch > view.top else view.usable.get(epoch, view.now + 1)

@@ -1,6 +1,6 @@
 """What is due for pay and stake: redeem tallies, withdraw mature tickets, mark pools that are below what they need.
 
-Rules: docs/protocol.md §8 and §9.
+Rules: docs/protocol.md §5 and §8.
 """
 
 from __future__ import annotations

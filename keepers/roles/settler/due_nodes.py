@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from keepers.protocol.counters import fault_seconds, mask_of
-from keepers.roles.settler.facts import ACTIVE, FAULTED, JAILED, PENDING, Action, Draft, NodeFacts, SettlerView
+from keepers.protocol.nodes import JAIL_SPAN, Status, deserves_jail
+from keepers.roles.settler.facts import Action, Draft, NodeFacts, SettlerView
 
-JAIL_SPAN, JAIL_FAULTS, JAIL_MISSED, UNJAIL_AFTER = 24, 144, 3, 24  # NodeStanding
 LOOK_BACK = 24  # usable epochs in which a clean one is looked for
 
 
@@ -27,19 +27,19 @@ def look_at(view: SettlerView, node: NodeFacts, draft: Draft) -> None:
     name = f"node-{node.node}"
     if not view.policy.upkeep or view.newest == 0:
         return
-    if node.status == PENDING:
+    if node.status is Status.PENDING:
         epoch = _clean_epoch(view, node, max(1, node.first))
         if epoch is None:
             draft.skip("activate", name, "no clean usable epoch yet")
         else:
             draft.actions.append(Action("activate", name, node=node.node, epoch=epoch))
-    elif node.status in (JAILED, FAULTED):
-        epoch = _clean_epoch(view, node, node.since + UNJAIL_AFTER + 1)
+    elif node.status in (Status.JAILED, Status.FAULTED):
+        epoch = _clean_epoch(view, node, node.since + JAIL_SPAN + 1)
         if epoch is None:
             draft.skip("unjail", name, "no clean usable epoch after its term")
         else:
             draft.actions.append(Action("unjail", name, node=node.node, epoch=epoch))
-    elif node.status == ACTIVE:
+    elif node.status is Status.ACTIVE:
         _jail(view, node, draft)
 
 
@@ -53,7 +53,7 @@ def _jail(view: SettlerView, node: NodeFacts, draft: Draft) -> None:
         return
     length, slot = view.calendar.epoch_seconds, view.calendar.slot
     faults = fault_seconds(*after, length, slot) - fault_seconds(*before, length, slot)
-    if faults <= JAIL_FAULTS * slot and after[1].missed - before[1].missed < JAIL_MISSED:
+    if not deserves_jail(faults, after[1].missed - before[1].missed, slot):
         return
     if not view.policy.jail:
         draft.skip("jail", name, "switched off")

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from keepers.protocol.counters import Header, Leaf
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.leases import Money, Sheet, Terms
-
-PENDING, ACTIVE, JAILED, FAULTED, RETIRED = 1, 2, 3, 4, 5
+from keepers.protocol.nodes import Status
 
 Uptime = Callable[[int, int], "tuple[Header, Leaf] | None"]
 
@@ -54,7 +53,7 @@ class NodeFacts:
     """Status of a node, and whether its class is liveness-only (rounds 0)."""
 
     node: int
-    status: int
+    status: Status
     first: int
     clean: int
     since: int

@@ -8,20 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, select
 
-from keepers.chain.contracts import Suite
+from keepers.chain.contracts import LEASE_EVENTS, Suite
 from keepers.chain.ports import ZERO_ADDRESS, BlockRef, Event, Reader
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.leases import Money, Party, Sheet, Terms
-from keepers.protocol.stake import Own
-from keepers.protocol.units import M32, M64, field
-from keepers.roles.settler.facts import (
-    RETIRED,
-    LeaseFacts,
-    NodeFacts,
-    PoolFacts,
-    TallyFacts,
-    TicketFacts,
-)
+from keepers.protocol.nodes import Node, Status
+from keepers.protocol.stake import Own, Ticket, tickets_issued
+from keepers.roles.settler.facts import LeaseFacts, NodeFacts, PoolFacts, TallyFacts, TicketFacts
 from keepers.roles.settler.tables import SettlerCursor, SettlerLease, SettlerTally, SettlerTicket
 from keepers.store.engine import Store
 
@@ -29,7 +22,6 @@ _LEASES: Any = SettlerLease.__table__  # type: ignore[attr-defined]
 _TALLIES: Any = SettlerTally.__table__  # type: ignore[attr-defined]
 _TICKETS: Any = SettlerTicket.__table__  # type: ignore[attr-defined]
 _CURSOR: Any = SettlerCursor.__table__  # type: ignore[attr-defined]
-ESCROW_EVENTS = ("Opened", "ToppedUp", "Anchored", "Settled", "NoticeGiven", "Stopped", "Finished")
 REGISTRY_EVENTS = ("NodeRegistered", "StatusSet", "NodeRetired")
 POOL_EVENTS = ("Unbonding", "BondEnded", "Withdrawn", "PoolOpened", "UnitsSet", "Staked", "Slashed")
 SPAN = 2_000  # blocks asked for at a time
@@ -86,7 +78,7 @@ class Index:
         while self._block < at.number:
             last = min(at.number, self._block + SPAN)
             events = [
-                *self._reader.events(self._block + 1, last, "LeaseEscrow", ESCROW_EVENTS),
+                *self._reader.events(self._block + 1, last, "LeaseEscrow", LEASE_EVENTS),
                 *self._reader.events(self._block + 1, last, "NodeRegistry", REGISTRY_EVENTS),
                 *self._reader.events(self._block + 1, last, "StakingPool", POOL_EVENTS),
             ]
@@ -112,24 +104,15 @@ class Index:
     def nodes_facts(self, at: BlockRef) -> tuple[NodeFacts, ...]:
         """Nodes that are not retired."""
         facts = []
-        for node, word in sorted(self.nodes.items()):
-            status = field(word, 160, 8)
-            if status == RETIRED:
+        for index, word in sorted(self.nodes.items()):
+            node = Node.unpack(word)
+            if node.status is Status.RETIRED:
                 continue
-            class_id = field(word, 216, 16)
-            if class_id not in self._liveness:
+            if node.class_id not in self._liveness:
                 # rounds stand at place 8 of the row (INodeRegistry.HardwareClass); 0 = liveness only
-                self._liveness[class_id] = int(self._suite.registry.class_of(class_id, at=at)[8]) == 0
-            facts.append(
-                NodeFacts(
-                    node,
-                    status,
-                    field(word, 128, 32),
-                    field(word, 96, 32),
-                    field(word, 32, 32),
-                    self._liveness[class_id],
-                )
-            )
+                self._liveness[node.class_id] = int(self._suite.registry.class_of(node.class_id, at=at)[8]) == 0
+            liveness = self._liveness[node.class_id]
+            facts.append(NodeFacts(index, node.status, node.first, node.clean, node.since, liveness))
         return tuple(facts)
 
     def tallies_facts(self) -> tuple[TallyFacts, ...]:
@@ -197,7 +180,7 @@ class Index:
         words = [int(word) for word in self._reader.read_many(calls, at)] if calls else []
         for place, lease_id in enumerate(ids):
             terms = words[place]
-            if terms >> 6 & 1:
+            if Terms.unpack(terms).finished:
                 self.leases.pop(lease_id, None)
             else:
                 self.leases[lease_id] = (terms, words[len(ids) + place])
@@ -236,12 +219,13 @@ class Index:
         pool = self._suite.pool
         owners = sorted(pools)
         words = self._reader.read_many([pool.view("stake_of", p, who) for p, who in owners], at) if owners else []
-        issued = {owner: int(word) >> 64 & M32 for owner, word in zip(owners, words, strict=True)}
+        issued = {owner: tickets_issued(int(word)) for owner, word in zip(owners, words, strict=True)}
         wanted = [(p, who, i) for (p, who), count in issued.items() for i in range(count)]
         tickets = self._reader.read_many([pool.view("ticket_of", *key) for key in wanted], at) if wanted else []
         for key, word in zip(wanted, tickets, strict=True):
-            if int(word) >> 41 & M64:
-                self.tickets[key] = int(word) >> 1 & ((1 << 40) - 1)
+            ticket = Ticket.unpack(int(word))
+            if ticket.shares:
+                self.tickets[key] = ticket.release
             else:
                 self.tickets.pop(key, None)
         return pools

@@ -14,14 +14,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from keepers.chain.attestations import Attestations
 from keepers.chain.keys import Signer
-from keepers.chain.ports import BlockRef
+from keepers.chain.ports import BlockRef, Sender
 from keepers.protocol.counters import Header, Leaf
+from keepers.protocol.epochs import RING
 from keepers.protocol.errors import HearthError
+from keepers.protocol.leases import Terms
 from keepers.protocol.price import PeriodWord
+from keepers.protocol.units import WAD
 from keepers.roles.settler import decide as rules
-from keepers.roles.settler.act import Clerk
-from keepers.roles.settler.decide import RING, Action, Limits, Policy, SettlerPlan, SettlerView
+from keepers.roles.settler.act import Dispatcher
+from keepers.roles.settler.decide import Action, Limits, Policy, SettlerPlan, SettlerView
 from keepers.roles.settler.observe import Index
 from keepers.runtime.role import Context, Role, Skip
 from keepers.runtime.ticker import Block, Epoch, Period, Timer, Trigger
@@ -50,6 +54,7 @@ class Settler(Role[SettlerView, SettlerPlan]):
         self._delay_s = delay_s
         self._ready: dict[tuple[str, str], float] = {}
         self._next_due: int | None = None
+        self._made: Dispatcher | None = None
         self._newest = -1
         self._closed: set[int] = set()
         self._seen_period = -1
@@ -70,7 +75,7 @@ class Settler(Role[SettlerView, SettlerPlan]):
             self._dispute = int(parameters["dispute_epochs"]) * context.calendar.epoch_seconds
         except (KeyError, ValueError) as error:
             raise HearthError(
-                "H1303",
+                "H1004",
                 "the deployment record lacks what a settler needs",
                 why=[f"parameters: {error}"],
                 next=["use a record written by this version's deploy script"],
@@ -94,6 +99,8 @@ class Settler(Role[SettlerView, SettlerPlan]):
         assert attestations is not None, "a settler needs the process's follower of reports"
         final = context.reader.final()
         now = context.clock.now()
+        if now < calendar.genesis:
+            raise Skip("the clock is before genesis")
         hub = context.suite.hub
         newest = int(hub.newest_usable(at=at))
         changed = self.index.refresh(final)
@@ -105,7 +112,7 @@ class Settler(Role[SettlerView, SettlerPlan]):
             top = attestations.last
         self._newest = newest
         leases = self.index.leases_facts(final, self.policy.providers)
-        period = calendar.period(max(now, calendar.genesis))
+        period = calendar.period(now)
         closed, closable = self._periods(now, at)
         look_at_pools = period != self._seen_period
         self._seen_period = period
@@ -203,24 +210,23 @@ class Settler(Role[SettlerView, SettlerPlan]):
             return
         attestations = self.context.attestations
         assert attestations is not None
-        clerk = self._clerk(sender, attestations)
-        acted = clerk.carry_out(SettlerPlan(actions, ()), now)
+        dispatcher = self._dispatcher(sender, attestations)
+        acted = dispatcher.carry_out(SettlerPlan(actions, ()), now)
         for action in acted.enqueued:
             self.log.info("%s %s", action.kind, action.subject)
         self._tidy_tallies(actions)
         self._measure(plan, acted.enqueued, now)
 
-    def _clerk(self, sender: object, attestations: object) -> Clerk:
-        if not hasattr(self, "_made"):
-            retry = RETRY_SLOTS * self.context.calendar.slot
-            self._made = Clerk(
-                self.key.address, self.context.store, self.context.suite, sender, attestations,  # type: ignore[arg-type]
-                self._node_of, self.payee, retry,
-            )  # fmt: skip
+    def _dispatcher(self, sender: Sender, attestations: Attestations) -> Dispatcher:
+        if self._made is None:
+            context, retry = self.context, RETRY_SLOTS * self.context.calendar.slot
+            self._made = Dispatcher(
+                self.key.address, context.store, context.suite, sender, attestations, self._node_of, self.payee, retry
+            )
         return self._made
 
     def _node_of(self, lease_id: int) -> int:
-        return self.index.leases[lease_id][0] >> 160 & 0xFFFFFF
+        return Terms.unpack(self.index.leases[lease_id][0]).node
 
     def _matured(self, actions: tuple[Action, ...], now: int) -> tuple[Action, ...]:
         """Actions whose random delay is over. They are decided anew each time, so the chain is read again first."""
@@ -255,7 +261,7 @@ class Settler(Role[SettlerView, SettlerPlan]):
             since = [moment for (known, _), moment in self._due_since.items() if known == kind]
             group.due.labels(network, kind).set(len(since))
             group.overdue_seconds.labels(network, kind).set(now - min(since, default=now))
-        group.bounty_usd.labels(network).inc(sum(action.bounty for action in enqueued) / 1e18)
+        group.bounty_usd.labels(network).inc(sum(action.bounty for action in enqueued) / WAD)
         for skipped in plan.skipped:
             if skipped.reason == "unprofitable":
                 group.unprofitable.labels(network, skipped.kind).inc()

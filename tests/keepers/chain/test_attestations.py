@@ -230,9 +230,10 @@ def test_report__unknown_epoch_or_node__named() -> None:
     made.refresh(hub.head())
     with pytest.raises(HearthError, match="epoch 2 cannot be read") as caught:
         made.proof(0, 2)
-    assert caught.value.code == "H6302" and caught.value.retryable
-    with pytest.raises(HearthError, match="was not there in epoch 1"):
+    assert caught.value.code == "H6304" and caught.value.retryable
+    with pytest.raises(HearthError, match="was not there in epoch 1") as absent:
         made.proof(5_000, 1)
+    assert absent.value.code == "H6302" and not absent.value.retryable
     assert made.header(0).epoch == 0 and made.report(1).who == 7 and made.report(1).block.number == 1
 
 

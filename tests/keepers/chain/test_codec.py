@@ -43,18 +43,19 @@ def test_encode__transfer__selector_and_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "words"),
+    ("call", "words", "code"),
     [
-        (Call("ComputeToken", "fly", ()), "has no function"),
-        (Call("ComputeToken", "burn", (1, 2)), "takes 1 arguments"),
-        (Call("ComputeToken", "burn", (-1,)), "does not fit its type"),
-        (Call("ComputeToken", "transfer", ("0x12", 1)), "does not fit its type"),
+        (Call("ComputeToken", "fly", ()), "has no function", "H9001"),
+        (Call("ComputeToken", "burn", (1, 2)), "takes 1 arguments", "H9001"),
+        (Call("ComputeToken", "burn", (-1,)), "does not fit its type", "H1005"),
+        (Call("ComputeToken", "burn", (2**256,)), "does not fit its type", "H1005"),
+        (Call("ComputeToken", "transfer", ("0x12", 1)), "does not fit its type", "H1005"),
     ],
 )
-def test_encode__call_that_does_not_exist__our_own_mistake_by_name(call: Call, words: str) -> None:
+def test_encode__call_or_argument_that_cannot_be__named(call: Call, words: str, code: str) -> None:
     with pytest.raises(HearthError, match=words) as caught:
         CODEC.encode(call)
-    assert caught.value.code == "H9001"
+    assert caught.value.code == code
 
 
 def test_address__contract_not_in_the_record__named() -> None:

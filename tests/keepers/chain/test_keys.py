@@ -116,6 +116,46 @@ def test_open_keystore__what_can_go_wrong__named_with_exit_code_4(tmp_path: Path
     assert code(password="right") == "H1103"
 
 
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("crypto", "x"),
+        ("crypto", None),
+        ("kdf", "md5"),
+        ("kdfparams", []),
+        ("kdfparams", {"n": 3, "r": 8, "p": 1, "dklen": 32, "salt": "00"}),
+        ("kdfparams", {"n": 2**40, "r": 8, "p": 1, "dklen": 32, "salt": "00"}),
+        ("kdfparams", {"n": "many", "r": 8, "p": 1, "dklen": 32, "salt": "00"}),
+        ("kdfparams", {"n": 2, "r": 8, "p": 1, "dklen": 32, "salt": "zz"}),
+        ("mac", 1),
+        ("ciphertext", 7),
+        ("cipherparams", {}),
+    ],
+)
+def test_open_keystore__damaged__is_not_called_a_wrong_password(tmp_path: Path, where: str, value: object) -> None:
+    path = tmp_path / "k.json"
+    write_keystore(path, SECRET, "right")
+    content = json.loads(path.read_text())
+    (content if where == "crypto" else content["crypto"])[where] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(HearthError, match="no keystore of version 3") as caught:
+        open_keystore(path, "right")
+    assert (caught.value.code, caught.value.exit_code) == ("H1101", 4)
+
+
+def test_keystore_address__none_or_nested_too_deep__named(tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    write_keystore(path, SECRET, "right")
+    content = json.loads(path.read_text())
+    for wrong in ("", "0x12", 5):
+        path.write_text(json.dumps(content | {"address": wrong}))
+        with pytest.raises(HearthError, match="names no account"):
+            keystore_address(path)
+    path.write_text("[" * 60_000)
+    with pytest.raises(HearthError, match="no keystore of version 3"):
+        keystore_address(path)
+
+
 def test_read_secret__open_to_others_or_no_file__refused(tmp_path: Path) -> None:
     path = tmp_path / "s"
     path.write_text("s")

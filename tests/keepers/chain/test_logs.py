@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keepers.chain.codec import Codec, load_abi
-from keepers.chain.logs import Follower, LogStore, MemoryLogs
+from keepers.chain.logs import Follower, LogStore
 from keepers.chain.ports import BlockRef, Event
 from keepers.chain.rpc import RawLog, RpcError
 from keepers.protocol.errors import HearthError
@@ -78,83 +78,66 @@ class Chain:
         return out
 
 
-class Seen:
-    """A subscriber that believes what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def on_events(self, events: Sequence[Event]) -> None:
-        self.events += events
-
-    def on_rollback(self, number: int) -> None:
-        self.events = [e for e in self.events if e.block_number <= number]
-
-
 def truth(chain: Chain) -> list[tuple[int, int, int]]:
     return [(n, i, chain.salts[n]) for n in range(1, chain.top + 1) for i in range(chain.counts[n])]
+
+
+def known(follower: Follower) -> list[Event]:
+    return follower.events(0, 10_000)
 
 
 def as_rows(events: Sequence[Event]) -> list[tuple[int, int, int]]:
     return [(e["provider"], e.index, e["at"]) for e in events]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    if request.param == "memory":
-        yield MemoryLogs()
-        return
+@pytest.fixture
+def logs(tmp_path: Path) -> Iterator[LogStore]:
     store = open_store(f"sqlite:///{tmp_path / 'l.db'}", threaded=False)
     yield LogTables(store)
     store.close()
 
 
 def test_advance__grown_chain__every_event_once_and_only_new_blocks_asked(logs: LogStore) -> None:
-    chain, seen = Chain(), Seen()
+    chain = Chain()
     chain.grow(700)
     follower = Follower(chain, logs, CODEC, first_block=1)
-    follower.subscribe(seen)
     assert follower.advance(chain.head(), chain.final(20)).number == 700
-    assert as_rows(seen.events) == truth(chain)
+    assert as_rows(known(follower)) == truth(chain)
     chain.asked.clear()
     chain.grow(30)
-    advance = follower.advance(chain.head(), chain.final(20))
-    assert advance.events == len(truth(chain)) - len([e for e in truth(chain) if e[0] <= 700])
+    follower.advance(chain.head(), chain.final(20))
     assert min(first for first, _ in chain.asked) == 701
-    assert as_rows(follower.events(1, 730, "StakingPool", ["FellBelow"])) == truth(chain) == as_rows(seen.events)
-    assert seen.events[0].timestamp == 1_000 + seen.events[0].block_number
+    events = follower.events(1, 730, "StakingPool", ["FellBelow"])
+    assert as_rows(events) == truth(chain) == as_rows(known(follower))
+    assert events[0].timestamp == 1_000 + events[0].block_number
 
 
-def test_advance__restart__subscriber_gets_the_stored_and_goes_on(logs: LogStore) -> None:
+def test_advance__restart_in_a_reorg__goes_on_from_the_stored(logs: LogStore) -> None:
     chain = Chain()
     chain.grow(60)
     Follower(chain, logs, CODEC, 1).advance(chain.head(), chain.final(5))
     chain.fork(3, 6)
-    seen = Seen()
     follower = Follower(chain, logs, CODEC, 1)
-    follower.subscribe(seen)
     follower.advance(chain.head(), chain.final(5))
-    assert as_rows(seen.events) == truth(chain)
+    assert as_rows(known(follower)) == truth(chain)
 
 
 @pytest.mark.parametrize("depth", [1, 7, 64])
 def test_advance__reorg__equals_a_fresh_reading(logs: LogStore, depth: int) -> None:
-    chain, seen = Chain(depth), Seen()
+    chain = Chain(depth)
     chain.grow(100)
     follower = Follower(chain, logs, CODEC, 1)
-    follower.subscribe(seen)
     follower.advance(chain.head(), chain.final(70))
     chain.fork(depth, depth + 2)
     advance = follower.advance(chain.head(), chain.final(70))
     assert advance.undone == depth
-    assert as_rows(seen.events) == truth(chain) == as_rows(follower.events(0, 200))
+    assert as_rows(known(follower)) == truth(chain)
 
 
 def test_advance__many_random_forks__equals_a_fresh_reading(logs: LogStore) -> None:
-    chain, seen, draw = Chain(9), Seen(), random.Random(5)
+    chain, draw = Chain(9), random.Random(5)
     chain.grow(40)
     follower = Follower(chain, logs, CODEC, 1)
-    follower.subscribe(seen)
     for _ in range(60):
         if draw.random() < 0.4:
             depth = draw.randint(1, 10)
@@ -167,42 +150,39 @@ def test_advance__many_random_forks__equals_a_fresh_reading(logs: LogStore) -> N
     chain.lag = 0
     chain.grow(1)
     follower.advance(chain.head(), chain.final(12))
-    assert as_rows(seen.events) == truth(chain)
+    assert as_rows(known(follower)) == truth(chain)
 
 
 def test_advance__endpoint_far_behind__nothing_is_undone(logs: LogStore) -> None:
-    chain, seen = Chain(), Seen()
+    chain = Chain()
     chain.grow(80)
     follower = Follower(chain, logs, CODEC, 1)
-    follower.subscribe(seen)
     follower.advance(chain.head(), chain.final(10))
-    before = list(seen.events)
+    before = known(follower)
     head = chain.head()
     chain.lag = 50
     advance = follower.advance(head, chain.ref(20))
-    assert (advance.number, advance.undone) == (80, 0) and seen.events == before
+    assert (advance.number, advance.undone) == (80, 0) and known(follower) == before
 
 
 def test_advance__reorg_below_finality__stops_and_alarms(logs: LogStore) -> None:
-    chain, seen = Chain(), Seen()
+    chain = Chain()
     chain.grow(50)
     follower = Follower(chain, logs, CODEC, 1)
-    follower.subscribe(seen)
     follower.advance(chain.head(), chain.final(5))
-    before = list(seen.events)
+    before = known(follower)
     chain.fork(6, 8)
     for _ in range(2):
         with pytest.raises(HearthError, match="was final") as caught:
             follower.advance(chain.head(), chain.final(5))
         assert caught.value.code == "H2005"
-    assert seen.events == before, "nothing is forgotten: a person has to look"
+    assert known(follower) == before, "nothing is forgotten: a person has to look"
 
 
 def test_advance__endpoint_refuses_large_pages__smaller_ones(logs: LogStore) -> None:
-    chain, seen = Chain(), Seen()
+    chain = Chain()
     chain.grow(900)
     chain.page_limit = 300
     follower = Follower(chain, logs, CODEC, 1)
-    follower.subscribe(seen)
     follower.advance(chain.head(), chain.final(2))
-    assert as_rows(seen.events) == truth(chain)
+    assert as_rows(known(follower)) == truth(chain)

@@ -5,22 +5,18 @@ from __future__ import annotations
 import pytest
 
 from keepers.chain.reverts import Revert, Reverted
-from keepers.cli.explain import _refusal
+from keepers.protocol.errors import find
 from keepers.protocol.reverts import GUARDS, REVERTS, UNKNOWN
 
 
 @pytest.mark.parametrize("reason", sorted(REVERTS))
 def test_refusal__what_explain_says_is_what_happens(reason: str) -> None:
     error = Reverted(Revert("reason", reason))
-    said = _refusal(error.code)
+    said = find(error.code)
     assert said is not None and said.meaning and said.remedy
     assert reason in error.message and error.why and error.next
     assert error.exit_code == (6 if reason in GUARDS else 1)
     assert error.retryable == REVERTS[reason][2].startswith("wait")
-
-
-def test_refusal__unknown_code__nothing() -> None:
-    assert _refusal("H2999") is None
 
 
 def test_refusal__new_words__kept_and_not_retryable() -> None:

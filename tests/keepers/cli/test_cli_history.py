@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from keepers.chain.keys import keystore_address
+from keepers.cli.units import say_tokens, say_usd
 from keepers.protocol.errors import HearthError
+from keepers.protocol.messages import address_text
+from keepers.sdk.connect import key_of, load_settings
+from keepers.sdk.offers import to_json
 from tests.keepers.cli.conftest import Call, Said
 from tests.keepers.roles.town import key
 from tests.keepers.sdk.conftest import RATE, Market
@@ -73,6 +78,30 @@ def test_receipt__from_to_and_all_leases(after: Call) -> None:
     assert len(rows) == len(whole["lines"])
     page = after("receipt", "--html").out
     assert page.count("<h1>Receipt of lease") == 1
+
+
+def test_receipt__says_who_gets_what_in_every_form(after: Call, ended: Market) -> None:
+    """Period, seconds, rate, fee and its parts, damages, block: the same figures in text, CSV, JSON and on the page."""
+    receipt = ended.hearth.receipt(1)
+    data = after("receipt", "1", "--json").data
+    rows = list(csv.DictReader(io.StringIO(after("receipt", "1", "--format", "csv").out)))
+    for row, line, own in zip(rows, data["lines"], receipt.lines, strict=True):
+        assert (int(row["rate_wei"]), int(row["block"])) == (RATE, line["block"])
+        for name in ("attested_s", "fee_bps", "fee_wei", "fee_attesters_wei", "fee_builders_wei", "damages_gwei"):
+            assert int(row[name]) == int(line[name]) == getattr(own, name)
+        assert int(line["provider_wei"]) + int(line["fee_wei"]) + int(line["bounty_wei"]) == own.paid_wei
+        assert (row["period"], line["period"]) == (("", None) if own.period is None else (str(own.period), own.period))
+        assert (row["price_usd"], line["price_usd"]) == ("", None)  # the period is open
+    assert int(data["shares"]["fee_wei"]) == receipt.total("fee_wei") > 0
+    said = (
+        f"settlers {say_usd(receipt.total('bounty_wei'))} + provider {say_usd(receipt.total('provider_wei'))}"
+        f" + fee {say_usd(receipt.total('fee_wei'))} (attesters {say_usd(receipt.total('fee_attesters_wei'))}, builders"
+        f" {say_usd(receipt.total('fee_builders_wei'))}, destroyed {say_usd(receipt.total('fee_destroyed_wei'))})"
+    )
+    damages = f"{say_tokens(receipt.total('damages_gwei') * 10**9)} to the renter, as a ticket; 0.0000 HRTH burned"
+    text, page = after("receipt", "1").out, after("receipt", "1", "--html").out
+    assert f"paid = {said}" in text and f"damages {damages}" in text and "2 GPUs at 0.360 USD per GPU-hour" in text
+    assert said in page and damages in page and "when the provider redeems the tally" in page
 
 
 @pytest.mark.parametrize("more", [("--from", "x"), ("--from", "2030-01-01", "--to", "2029-01-01"), ("--to", "1 year")])
@@ -144,7 +173,7 @@ def test_init__says_what_to_fund_and_what_the_market_asks(
 
 def test_init__without_a_chain_says_so(hearth: Call, home: Path) -> None:
     def none(options: object) -> object:
-        raise HearthError("H2001", "no RPC endpoint can be used", exit_code=7)
+        raise HearthError("H2001", "no RPC endpoint can be used")
 
     said = hearth("init", "renter", connect=none)
     assert said.code == 0
@@ -173,3 +202,72 @@ def test_key_rotate__only_on_chain_with_a_yes(hearth: Call, market: Market, home
     mine = boss("key", "rotate", "0", "--key", said.data["keystore"], "--yes", "--json")
     assert mine.data["from_epoch"] == said.data["from_epoch"]  # done before
     assert boss("key", "rotate", "99", "--yes").code == 2
+    assert boss("key", "rotate", "node", "--yes").code == 2
+    assert boss("key", "rotate", "0", "--provider", "0", "--yes").code == 2
+
+
+def test_key_rotate_operator__asks_are_void_and_named_and_the_new_key_signs(
+    hearth: Call, market: Market, home: Path
+) -> None:
+    """The old key's asks fall, the command says which; what an interrupted call left is taken up, never made twice."""
+    keys, offers = home / ".local/share/hearth/keys", home / ".local/share/hearth/offers"
+    offers.mkdir(parents=True)
+    signed = market.offer(0, 3 * RATE, name="mine")
+    (offers / "mine.json").write_text((market.folder / "mine.json").read_text())
+    market.offer(1)
+
+    def boss(*arguments: str) -> Said:
+        return hearth(*arguments, connect=lambda options: market.operator(0))
+
+    old = market.town.operators[0].address.lower()
+    asked = boss("key", "rotate", "operator")
+    assert asked.code == 3
+    assert "every ask signed before is void at that block, 1 of them" in asked.err
+    dry = boss("key", "rotate", "operator", "--dry-run", "--json")
+    assert (dry.code, dry.data["old"], len(dry.data["void_asks"])) == (0, old, 1)
+    assert boss("key", "rotate", "operator", "--provider", "1", "--yes").code == 4  # another's
+    assert not keys.exists() and market.sent == []
+
+    said = boss("key", "rotate", "operator", "--yes")
+    assert said.code == 0
+    assert "sign them again" in said.out and f"hearth node price 0 --usd 1.080 --sheet 0 --out {offers}" in said.err
+    word = market.hearth.reads.provider(0)
+    new = address_text(word.operator)
+    assert (word.generation, new) == (1, keystore_address(keys / "operator-2.json"))
+    assert market.hearth.offers().left_out == {"signature is not the operator's": 1}
+    section = load_settings({}).section("operator")
+    assert section.keystore == keys / "operator-2.json"
+
+    # the owner's key signs no ask any more, the operator's does
+    owner = market.operator(0)
+    with pytest.raises(HearthError) as refused:
+        owner.sign_ask(0, [0], RATE, sheet=0, expiry_at=signed.ask.expiry)
+    assert refused.value.code == "H1104"
+    owner._operator = lambda: key_of(section)
+    again = owner.sign_ask(0, [0], RATE, sheet=0, expiry_at=signed.ask.expiry)
+    market.write("again", to_json(again, owner.market_domain))
+    assert {row.node for row in market.hearth.offers().rows} == {0, 1}
+
+
+@pytest.mark.parametrize("stage", ["before the transaction", "before the config"])
+def test_key_rotate_operator__interrupted__goes_on_with_the_same_key(
+    hearth: Call, market: Market, home: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    def boss(*arguments: str) -> Said:
+        return hearth(*arguments, connect=lambda options: market.operator(0))
+
+    def dies(*_: object, **__: object) -> None:
+        raise HearthError("H2001", "no endpoint answers")
+
+    with monkeypatch.context() as patched:
+        if stage == "before the transaction":
+            patched.setattr("keepers.sdk.providing.Providing.rotate_operator", dies)
+        else:
+            patched.setattr("keepers.cli.config.write_settings", dies)
+        assert boss("key", "rotate", "operator", "--yes").code == 7
+    left = keystore_address(home / ".local/share/hearth/keys/operator-2.json")
+    said = boss("key", "rotate", "operator", "--yes", "--json")
+    assert (said.code, said.data["new"], said.data["generation"]) == (0, left, 1)
+    assert len([call for call in market.sent if call.function == "set_operator"]) == 1
+    third = boss("key", "rotate", "operator", "--yes", "--json")  # done: once more is another key
+    assert (third.data["generation"], third.data["keystore"][-15:]) == (2, "operator-3.json")

@@ -28,7 +28,7 @@ def test_key__new_test_list_and_never_overwritten(hearth: Call, home: Path) -> N
     assert hearth("key", "test", str(keystore), "--json").data == {"address": made["address"], "ok": True}
     assert made["address"] in hearth("key", "list").out
     again = hearth("key", "new", "alpha")
-    assert again.code == 4
+    assert again.code == 2
     assert "never overwritten" in again.err
     wrong = home / "wrong.pass"
     wrong.write_text("no\n")
@@ -198,7 +198,7 @@ def test_key_backup__out_and_back_on_another_machine(hearth: Call, home: Path, p
     text = file.read_text()
     for secret in [*(home / ".local/share/hearth/keys").glob("*.pass"), password]:
         assert secret.read_text().strip() not in text + said.out + said.err
-    assert hearth("key", "backup", str(file), "--password-file", str(password)).code == 4  # never overwritten
+    assert hearth("key", "backup", str(file), "--password-file", str(password)).code == 2  # never overwritten
     hearth("config", "set", "home", str(home / "other"))
     back = hearth("key", "import", "--backup", str(file), "--password-file", str(password), "--json")
     assert {row["name"]: (row["address"], row["fresh"]) for row in back.data} == {n: (a, True) for n, a in made.items()}
@@ -227,7 +227,7 @@ def test_key_backup__refusals(hearth: Call, home: Path, password: Path) -> None:
     hearth("config", "set", "home", str(home / "other"))
     hearth("key", "new", "alpha")
     clash = hearth("key", "import", "--backup", str(file), "--password-file", str(password))
-    assert clash.code == 4
+    assert clash.code == 2
     assert "another key than the backup's alpha" in clash.err
     file.write_text('{"schema": "hearth.backup/1", "keys": [{"name": "../x", "keystore": {}}]}')
     said = hearth("key", "import", "--backup", str(file), "--password-file", str(password))

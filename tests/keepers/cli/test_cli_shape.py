@@ -89,7 +89,7 @@ def test_global_flags__reach_verbs_of_nouns(hearth: Call) -> None:
         (("rent",), 2, "rent what?"),
         (("explain", "H0000"), 2, "error[H1005]"),
         (("status",), 2, "error[H1003] no network is chosen"),
-        (("--network", "nowhere", "status"), 1, "error["),
+        (("--network", "nowhere", "status"), 2, "error[H1004]"),
         (("agent",), 2, "error[H1003]"),
         (("up",), 4, "error[H1101]"),
         (("up", "--roles", "king"), 2, "there is no role 'king'"),
@@ -97,7 +97,7 @@ def test_global_flags__reach_verbs_of_nouns(hearth: Call) -> None:
         (("config", "set", "renter.password", "x"), 2, "a secret is never written"),
         (("replay", "--nodes", "a", "--jobs", "b", "--attesters", "3"), 2, "3 is not in the range"),
         (("replay", "--nodes", "a", "--jobs", "b", "--report", "no/where.json"), 2, "its folder does not exist"),
-        (("replay", "--nodes", "a.csv", "--jobs", "b.csv"), 1, "a.csv: there is no such file"),
+        (("replay", "--nodes", "a.csv", "--jobs", "b.csv"), 2, "a.csv: there is no such file"),
         (("check",), 9, ""),
     ],
 )

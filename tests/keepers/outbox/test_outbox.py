@@ -133,7 +133,7 @@ def test_enqueue__same_key_other_call__refused_by_name(make: Any) -> None:
     stage.put("a", 5)
     with pytest.raises(HearthError, match="already stands in the outbox") as caught:
         stage.put("a", 6)
-    assert caught.value.code == "H2011" and caught.value.exit_code == 8
+    assert caught.value.code == "H2016" and caught.value.exit_code == 2
 
 
 def test_enqueue__key_without_three_parts__refused(make: Any) -> None:

@@ -60,6 +60,13 @@ def test_buying_never_gives_more_than_the_burn_is_worth(tokens: int, price: int,
     assert credits.buy(tokens, price, spread) * PRICE_ONE <= tokens * price
 
 
+@given(st.integers(1, 2**96), prices, st.integers(0, 1_000))
+def test_the_fewest_tokens_that_buy_an_amount(wanted: int, price: int, spread: int) -> None:
+    burn = credits.burn_for(wanted, price, spread)
+    assert credits.buy(burn, price, spread) >= wanted > credits.buy(burn - 1, price, spread)
+    assert credits.burn_for(0, price, spread) == 0
+
+
 @given(amounts, prices, st.integers(0, 500))
 def test_what_was_bought_is_covered_at_the_same_price(tokens: int, price: int, spread: int) -> None:
     c = credits.buy(tokens, price, spread)

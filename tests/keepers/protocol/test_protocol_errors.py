@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from keepers.protocol.errors import CODES, HearthError
-from keepers.protocol.reverts import DONE_ALREADY, GUARDS, RETRYABLE, REVERTS
+from keepers.protocol.reverts import GUARDS, RETRYABLE, REVERTS
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
 PREFIXES = (
@@ -37,7 +37,7 @@ def test_codes_are_unique() -> None:
 
 
 def test_lists_of_refusals_are_of_the_table() -> None:
-    assert set(REVERTS) > DONE_ALREADY | GUARDS | RETRYABLE
+    assert set(REVERTS) > GUARDS | RETRYABLE
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
@@ -48,7 +48,7 @@ def test_every_code_is_explained(code: str) -> None:
 
 
 def test_an_error_as_json() -> None:
-    error = HearthError("H4203", "no offer matches", why="41 seen", next=["ask for less"], exit_code=5)
+    error = HearthError("H4203", "no offer matches", why="41 seen", next=["ask for less"])
     assert str(error) == "[H4203] no offer matches"
     assert error.as_dict() == {
         "code": "H4203",

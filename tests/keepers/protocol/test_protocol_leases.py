@@ -123,7 +123,7 @@ def test_a_base_taken_late_never_pays_more(seed: int) -> None:
         return
     first, last = CALENDAR.epoch(terms.start), CALENDAR.epoch(stop - 1)
     e1 = rng.randrange(first, last + 1)
-    assert leases.anchor_epoch(terms, CALENDAR, e1 + 9, 10) == max(first, e1)
+    assert leases.anchor_epoch(terms, CALENDAR, e1 + 2_047) == max(first, e1)
     base = leases.base_of(terms, CALENDAR, e1, weather.headers[e1], weather.leaves[e1])
     due = leases.due_seconds(terms, stop, base, CALENDAR, weather.headers[last], weather.leaves[last])
     begin = max(terms.start, CALENDAR.start(e1))
@@ -252,13 +252,14 @@ def test_no_exit_waits_for_ever() -> None:
     """I8"""
 
     def gone(now: int, usable_at: int) -> bool:
-        return leases.is_abandoned(1_000, now, 50, 100, CALENDAR, usable_at)
+        return leases.is_abandoned(1_000, now, 50, CALENDAR, usable_at)
 
     assert not gone(1_049, 0) and gone(1_050, 0)
     assert not gone(1_099, 5_000) and gone(1_100, 5_000)
     assert not gone(1_100, 1_100), "a usable report gives a proof"
     assert not gone(1_100, 1), "a root that left the ring was usable"
-    assert gone(1_000 + 100 * CALENDAR.epoch_seconds, 1)
+    ring = 2_048 * CALENDAR.epoch_seconds
+    assert not gone(999 + ring, 1) and gone(1_000 + ring, 1)
 
 
 def test_words_survive_packing() -> None:

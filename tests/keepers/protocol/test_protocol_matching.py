@@ -66,5 +66,10 @@ def test_the_explanation_counts_every_offer_once() -> None:
     told = explain(offers, replace(WISH, models=frozenset({"V100M32"}), max_rate=1_800))
     assert (told.seen, told.fit, told.largest_free, told.least_rate) == (6, 1, 1, 2_050)
     assert told.fit + sum(n for _, n in told.refused) == told.seen
-    assert told.text() == "6 nodes seen: 1 other hardware · 2 hardware fits but full or fragmented · 2 asks more"
+    assert told.text() == (
+        "6 nodes seen: 1 other hardware · 2 hardware fits but full or fragmented (largest free block 1)"
+        " · 2 asks more (from $0.000)"
+    )
+    dear = explain([replace(OFFER, rate=555_555_555_555_556)], replace(WISH, max_rate=1))
+    assert dear.text() == "1 nodes seen: 1 asks more (from $2.000)"
     assert explain([], WISH).text() == "0 nodes seen: none refused"

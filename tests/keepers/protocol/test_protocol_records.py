@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from keepers.protocol.hashing import keccak, word
 from keepers.protocol.records import (
     GROUP,
-    MAX_DATA_BYTES,
     MAX_POSTED_BYTES,
     Record,
     groups_of,
     parse_part,
+    record_count,
     split_parts,
 )
 
@@ -50,7 +50,8 @@ def test_parts_hold_every_record_and_every_running_root(n: int) -> None:
     roots = [keccak(word(g)) for g in range(len(groups_of(some)))]
     parts = split_parts(some, roots, keccak(b"kept"))
     assert [len(p.data) <= MAX_POSTED_BYTES for p in parts[:-1]] == [True] * (len(parts) - 1)
-    assert len(parts[-1].data) <= MAX_DATA_BYTES
+    assert len(parts[-1].data) <= 8_192  # IAttestationHub.report
+    assert sum(record_count(len(p.data)) for p in parts) == n
     assert parts[-1].root == (roots[-1] if n else keccak(b"kept"))
     seen: list[Record] = []
     running: list[bytes] = []

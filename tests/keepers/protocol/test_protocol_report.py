@@ -5,7 +5,6 @@ import random
 import pytest
 
 from keepers.protocol import report
-from keepers.protocol.counters import Header
 from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import Merged
 from keepers.protocol.merkle import ZERO
@@ -71,7 +70,6 @@ def test_the_digest_depends_on_every_input() -> None:
 
 def test_the_first_ring_word_is_that_of_the_contract() -> None:
     assert UptimeTree().ring_word == keccak(keccak(bytes(64)) + bytes(32))
-    assert report.ring_word_of(ZERO[1], Header()) == UptimeTree().ring_word
 
 
 def test_void_reports_cover_at_most_24_epochs() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepers.protocol import stake
-from keepers.protocol.stake import Faults, Own, Ticket, Unbonding
+from keepers.protocol.stake import Faults, Need, Own, Ticket, Unbonding
 
 gwei = st.integers(0, 10**19)
 
@@ -141,5 +141,8 @@ def test_words_survive_packing() -> None:
     assert Unbonding.unpack(Unbonding(1, 2, 3, top).pack()) == Unbonding(1, 2, 3, top)
     for ticket in (Ticket(top, 2**40 - 1, True), Ticket(top, 2**40 - 1, claim=True), Ticket(1, 2)):
         assert Ticket.unpack(ticket.pack()) == ticket
+    need = Need(2**160 - 1, top)
+    assert need.pack() == (2**160 - 1) << 96 | top and Need.unpack(need.pack()) == need
+    assert stake.tickets_issued(2**96 | 7 << 64 | top) == 7
     with pytest.raises(ValueError, match="assets"):
         Own(top + 1).pack()

@@ -63,7 +63,7 @@ def options(write: Write, **files: str) -> list[str]:
     ],
 )
 def test_bad_file__is_named_with_its_row(write: Write, capsys: Said, file: str, text: str, says: str) -> None:
-    assert run(["replay", *options(write, **{file: text})]) == 1
+    assert run(["replay", *options(write, **{file: text})]) == 2
     said = capsys.readouterr()
     assert says in " ".join(said.err.split())
     assert "H1006" in said.err
@@ -72,7 +72,7 @@ def test_bad_file__is_named_with_its_row(write: Write, capsys: Said, file: str, 
 
 
 def test_bad_file__as_json(write: Write, capsys: Said) -> None:
-    assert run(["--json", "replay", *options(write, nodes="")]) == 1
+    assert run(["--json", "replay", *options(write, nodes="")]) == 2
     error = json.loads(capsys.readouterr().err)
     assert "H1006" in json.dumps(error)
     assert "the file is empty" in json.dumps(error)
@@ -94,7 +94,7 @@ def test_bad_option__is_a_usage_error(write: Write, words: list[str]) -> None:
 
 
 def test_missing_file__and_missing_option(write: Write, capsys: Said, tmp_path: Path) -> None:
-    assert run(["replay", "--nodes", str(tmp_path / "none.csv"), "--jobs", str(write("jobs.csv", JOBS))]) == 1
+    assert run(["replay", "--nodes", str(tmp_path / "none.csv"), "--jobs", str(write("jobs.csv", JOBS))]) == 2
     assert "none.csv: there is no such file" in capsys.readouterr().err
     assert run(["replay", "--jobs", "jobs.csv"]) == 2
 
@@ -122,7 +122,7 @@ def test_bill_that_is_off__exits_1_and_says_where_to_look(
     report, leases = tmp_path / "out.json", tmp_path / "out.csv"
     assert run(["replay", *options(write), "--report", str(report), "--leases-csv", str(leases)]) == 1
     said = " ".join(capsys.readouterr().err.split())
-    assert "H5008" in said
+    assert "H5009" in said
     assert "the bill is off by 1 wei" in said
     assert "job j: pay is 1599 on the chain, 1600 in the bill" in said
     assert report.name in said

@@ -87,7 +87,7 @@ def test_failure__names_what_to_look_at() -> None:
     off = replace(REPORT, leases=[replace(ROW, paid_wei=1_590)])
     error = failure(off, Path("out.json"), Path("out.csv"))
     assert error is not None
-    assert (error.code, error.exit_code, error.message) == ("H5008", 1, "the bill is off by 10 wei")
+    assert (error.code, error.exit_code, error.message) == ("H5009", 1, "the bill is off by 10 wei")
     assert error.why == tuple(off.faults())
     assert error.next[0].startswith("out.csv: rows where paid_wei is not expected_wei")
     assert error.next[1] == "out.json: `faults` has all 2 of them"

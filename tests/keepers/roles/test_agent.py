@@ -14,6 +14,7 @@ from keepers.gpu.stand_in import StandIn
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.hashing import keccak
 from keepers.protocol.messages import Domain, Heartbeat
+from keepers.protocol.nodes import Status
 from keepers.roles.agent.decide import NodeFacts, decide, judge
 from keepers.roles.agent.heartbeat import Beater, NodeKey, moment
 from keepers.roles.agent.tables import AgentBatch
@@ -172,7 +173,7 @@ def test_nodes_are_named_once(nodes: list[str]) -> None:
         Beater(keys, CALENDAR, DOMAIN, net.store, lambda committee: net.clients, 30)
 
 
-FACTS = NodeFacts(3, 20, 2, 5, 0, "0xaa", "0xaa", "ok")
+FACTS = NodeFacts(3, 20, Status.ACTIVE, 5, 0, "0xaa", "0xaa", "ok")
 
 
 @pytest.mark.parametrize(
@@ -181,14 +182,14 @@ FACTS = NodeFacts(3, 20, 2, 5, 0, "0xaa", "0xaa", "ok")
         ({}, "info", "active"),
         ({"known": False}, "error", "not registered"),
         ({"chain_key": "0xbb"}, "error", "0xbb"),
-        ({"status": 5}, "warning", "retired"),
+        ({"status": Status.RETIRED}, "warning", "retired"),
         ({"hardware": "unknown", "reserved": 2}, "error", "2 GPUs are leased and stay so"),
-        ({"status": 4}, "error", "faulted"),
-        ({"status": 3}, "warning", "jailed"),
+        ({"status": Status.FAULTED}, "error", "faulted"),
+        ({"status": Status.JAILED}, "warning", "jailed"),
         ({"hardware": "degraded", "reserved": 1}, "error", "leased"),
         ({"hardware": "degraded"}, "warning", "degraded"),
         ({"epoch": 4}, "info", "from epoch 5"),
-        ({"status": 1}, "info", "pending"),
+        ({"status": Status.PENDING}, "info", "pending"),
     ],
 )
 def test_what_is_said_about_a_node(changes: dict[str, object], level: str, word: str) -> None:

@@ -12,6 +12,7 @@ from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.protocol.leases import Reason
 from keepers.protocol.messages import Report
+from keepers.protocol.nodes import Status
 from keepers.protocol.rebuild import EpochLog
 from keepers.protocol.refute import find
 from keepers.protocol.report import Facts, pack_signatures
@@ -22,13 +23,13 @@ from keepers.roles.attester.role import Attester
 from keepers.roles.attester.tables import SignLog
 from keepers.roles.settler.decide import Policy
 from keepers.runtime.role import Fatal
+from keepers.runtime.ticker import Trigger
 from keepers.simulate.refuter import SignedReport
-from keepers.simulate.registry import Status
 from keepers.store.migrations import open_store
 from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode
 from keepers.wire.routing import Request, Router
 from keepers.wire.signatures import compact
-from tests.keepers.roles.town import OWNER, PRICE, Town, number
+from tests.keepers.roles.town import GENESIS, OWNER, PRICE, Town, number
 from tests.keepers.roles.world_chain import ADDRESSES
 
 
@@ -42,6 +43,23 @@ def test_quiet_network_reports_every_epoch_without_records() -> None:
     assert all(event["data"] == b"" for event in rest)
     assert first["facts"] & 0xFFFFFF == 3
     assert town.world.hub.price_word.spot == PRICE
+
+
+def test_keepers_started_before_genesis_say_so_wait_and_report_every_epoch(caplog: pytest.LogCaptureFixture) -> None:
+    """A clock that stands before genesis (a machine without a battery) has no epoch, and nobody dies of it."""
+    caplog.set_level("WARNING")
+    town = Town(begin=GENESIS - 3_600)
+    assert "WARNING" in caplog.text and "epoch 1 begins at 2027-01-15 09:00:00 UTC, 7200 s from now" in caplog.text
+    town.run(GENESIS - 60)
+    block = Trigger("block", 0.0)
+    for role in (*town.attesters, town.agent, town.settler):
+        assert role.cycle(block if role is not town.agent else Trigger("epoch", 0.0)) in ("done", "skipped")
+    beat = Beat(0, 1, 0, 1, bytes(32), bytes(32), bytes(65))
+    assert town.attesters[0].desk.ingest.take([beat]) == ["early"]
+    town.run_epochs(3)
+    assert town.world.hub.last_epoch == 3
+    assert town.outcomes("report") == ["ok"] * 3
+    assert "bug" not in caplog.text
 
 
 def test_nodes_become_active_when_their_first_report_is_usable() -> None:
@@ -279,7 +297,7 @@ def test_seat_with_a_lost_sign_log_does_not_start() -> None:
     again.mount(context)
     with pytest.raises(Fatal) as caught:
         again.start()
-    assert caught.value.error.code == "H6401" and caught.value.exit_code == 6
+    assert caught.value.error.code == "H6401" and caught.value.error.exit_code == 6
 
 
 def test_seat_that_is_used_elsewhere_stops() -> None:

@@ -10,12 +10,9 @@ import pytest
 from keepers.protocol.counters import Header, Leaf
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.leases import NO_LIMIT, Cause, Money, Reason, Sheet, Terms
+from keepers.protocol.nodes import Status
 from keepers.roles.settler.decide import decide, lease_name, next_due
 from keepers.roles.settler.facts import (
-    ACTIVE,
-    FAULTED,
-    JAILED,
-    PENDING,
     Action,
     LeaseFacts,
     Limits,
@@ -242,19 +239,19 @@ def at_nodes(newest: int, *nodes: NodeFacts, **changes: object) -> SettlerPlan:
 
 
 def test_pending_node_is_activated_by_a_clean_epoch_since_its_first() -> None:
-    assert kinds(at_nodes(4, node(PENDING))) == []
-    (action,) = at_nodes(6, node(PENDING)).actions
+    assert kinds(at_nodes(4, node(Status.PENDING))) == []
+    (action,) = at_nodes(6, node(Status.PENDING)).actions
     assert (action.kind, action.epoch) == ("activate", 6)
 
     def late(n: int, epoch: int) -> tuple[Header, Leaf] | None:
         return header(epoch), Leaf(mask=1, last=7) if epoch >= 7 else Leaf()
 
-    (action,) = at_nodes(7, node(PENDING), uptime=late).actions
+    (action,) = at_nodes(7, node(Status.PENDING), uptime=late).actions
     assert action.epoch == 6, "the newest clean one"
 
 
 def test_challenged_class_needs_a_passed_challenge() -> None:
-    challenged = node(PENDING, liveness=False)
+    challenged = node(Status.PENDING, liveness=False)
     assert kinds(at_nodes(6, challenged)) == []
 
     def proven(n: int, epoch: int) -> tuple[Header, Leaf] | None:
@@ -265,10 +262,10 @@ def test_challenged_class_needs_a_passed_challenge() -> None:
 
 
 def test_node_that_is_not_counted_yet_waits() -> None:
-    assert kinds(at_nodes(6, node(PENDING, node=8))) == []
+    assert kinds(at_nodes(6, node(Status.PENDING, node=8))) == []
 
 
-@pytest.mark.parametrize("status", [JAILED, FAULTED])
+@pytest.mark.parametrize("status", [Status.JAILED, Status.FAULTED])
 def test_unjailed_after_24_epochs(status: int) -> None:
     assert kinds(at_nodes(29, node(status))) == []
     (action,) = at_nodes(30, node(status)).actions
@@ -282,12 +279,12 @@ def test_jailed_for_more_than_half_a_day_of_faults() -> None:
 
         return read
 
-    assert kinds(at_nodes(40, node(ACTIVE), uptime=faulty(144))) == []
-    (action,) = at_nodes(40, node(ACTIVE), uptime=faulty(145)).actions
+    assert kinds(at_nodes(40, node(Status.ACTIVE), uptime=faulty(144))) == []
+    (action,) = at_nodes(40, node(Status.ACTIVE), uptime=faulty(145)).actions
     assert (action.kind, action.first, action.epoch) == ("jail", 16, 40)
-    (action,) = at_nodes(40, node(ACTIVE, clean=20), uptime=faulty(145)).actions
+    (action,) = at_nodes(40, node(Status.ACTIVE, clean=20), uptime=faulty(145)).actions
     assert action.first == 20, "not before it was clean"
-    plan = at_nodes(40, node(ACTIVE), uptime=faulty(145), policy=Policy(jail=False))
+    plan = at_nodes(40, node(Status.ACTIVE), uptime=faulty(145), policy=Policy(jail=False))
     assert kinds(plan) == [] and reasons(plan, "jail") == {"switched off"}
 
 
@@ -295,7 +292,7 @@ def test_jailed_for_three_missed_challenges() -> None:
     def missing(n: int, epoch: int) -> tuple[Header, Leaf] | None:
         return header(epoch), Leaf(last=30, missed=3) if epoch >= 30 else Leaf()
 
-    assert kinds(at_nodes(40, node(ACTIVE), uptime=missing)) == ["jail"]
+    assert kinds(at_nodes(40, node(Status.ACTIVE), uptime=missing)) == ["jail"]
 
 
 # ---------------------------------------------------------------------- money and stake
@@ -331,7 +328,7 @@ def test_pool_below_its_stake_is_poked_once_a_period() -> None:
 
 
 def test_a_cycle_is_bounded() -> None:
-    nodes = tuple(node(PENDING, node=i) for i in range(8))
+    nodes = tuple(node(Status.PENDING, node=i) for i in range(8))
     plan = at_nodes(6, *nodes, policy=Policy(max_actions=3))
     assert len(plan.actions) == 3 and reasons(plan, "activate") == {"enough for one cycle"}
 
@@ -342,6 +339,6 @@ def test_next_due_is_the_next_lapse() -> None:
 
 
 def test_same_view_same_plan() -> None:
-    at = view(START + 5 * E, 14, lease(), nodes=(node(PENDING),))
+    at = view(START + 5 * E, 14, lease(), nodes=(node(Status.PENDING),))
     assert decide(at) == decide(at)
     assert isinstance(decide(at).actions[0], Action)

@@ -89,6 +89,7 @@ class Town:
     prices: Sequence[PriceSource] = (Fixed(PRICE),)
     depth: int = 0
     store: Store | None = None
+    begin: int = GENESIS + 1  # what the keepers' clock says when they start
 
     def __post_init__(self) -> None:
         self.parameters = Parameters(
@@ -134,7 +135,7 @@ class Town:
     def _start(self) -> None:
         self.ended = 0
         self._first: dict[int, Role[Any, Any]] = {}  # the object whose cycle the ticker calls
-        self.clock = VirtualClock(GENESIS + 1)
+        self.clock = VirtualClock(self.begin)
         self.chain.now = self.clock.now  # type: ignore[method-assign]
         self.ticker = VirtualTicker(self.clock, self.calendar)
         self.transport = DirectTransport()

@@ -13,11 +13,11 @@ from coincurve import PublicKey
 
 from keepers.chain.attestations import Attestations
 from keepers.chain.codec import load_abi
+from keepers.chain.keys import address_of
 from keepers.chain.ports import BlockRef, Call, Event, Send, Sent, TxState
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.simulate.world import CONTRACTS, Parameters, Revert, World
-from keepers.wire.signatures import address_of
 
 NAMES = {
     "ComputeToken": "token",

@@ -28,10 +28,11 @@ from keepers.chain.ports import BlockRef
 from keepers.protocol.errors import HearthError
 from keepers.protocol.price import PriceWord
 from keepers.runtime import checks, log
+from keepers.runtime import health as health_module
 from keepers.runtime.app import App
 from keepers.runtime.clock import Clock, SystemClock, VirtualClock
 from keepers.runtime.gauges import Gauges, days_left
-from keepers.runtime.health import Health
+from keepers.runtime.health import Health, HealthServer
 from keepers.runtime.lifecycle import find_deployment
 from keepers.runtime.metrics import Metrics
 from keepers.runtime.role import Fatal, Retry, Role, Skip
@@ -206,7 +207,7 @@ def test_virtual__slots_and_blocks__on_the_drivers_thread(store: Store) -> None:
 
 
 def test_virtual__fatal__reaches_the_driver(store: Store) -> None:
-    role = Probe([Timer("slot", Slot())], say(Fatal(HearthError("H6402", "old log"), 9)))
+    role = Probe([Timer("slot", Slot())], say(Fatal(HearthError("H6402", "old log"))))
     app = app_of(role, FakePorts(), store)
     app.start()
     with pytest.raises(Fatal):
@@ -216,18 +217,18 @@ def test_virtual__fatal__reaches_the_driver(store: Store) -> None:
 
 def test_threaded__fatal_in_a_role__process_ends_with_its_code_after_a_drain(loopback: None, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'a.db'}")
-    role = Probe([Timer("tick", Every(0.05))], say(Fatal(HearthError("H6402", "old log"), 9)))
+    role = Probe([Timer("tick", Every(0.05))], say(Fatal(HearthError("H6402", "old log"))))
     ports = FakePorts()
-    assert app_of(role, ports, store, virtual=False).run() == 9
+    assert app_of(role, ports, store, virtual=False).run() == 6
     assert role.closed and ports.closed
 
 
 def test_threaded__handshake_fails__nothing_starts(loopback: None, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'a.db'}")
     ports = FakePorts()
-    ports.trouble = HearthError("H2002", "another chain", exit_code=1)
+    ports.trouble = HearthError("H2002", "another chain")
     role = Probe([Timer("tick", Every(0.05))])
-    assert app_of(role, ports, store, virtual=False).run() == 1
+    assert app_of(role, ports, store, virtual=False).run() == 2
     assert role.acted == [] and role.threads == set()
 
 
@@ -309,9 +310,9 @@ def test_systemd__start_that_fails__never_ready(
     listener = Systemd(tmp_path)
     monkeypatch.setenv("NOTIFY_SOCKET", str(listener.path))
     ports = FakePorts()
-    ports.trouble = HearthError("H2002", "another chain", exit_code=1)
+    ports.trouble = HearthError("H2002", "another chain")
     store = open_store(f"sqlite:///{tmp_path / 'a.db'}")
-    assert app_of(Probe([]), ports, store, virtual=False).run() == 1
+    assert app_of(Probe([]), ports, store, virtual=False).run() == 2
     assert listener.rest() == []
     listener.close()
 
@@ -394,7 +395,7 @@ def test_start__two_roles_one_key__refused(store: Store) -> None:
     app.roles, app.threaded = (first, second), True
     with pytest.raises(HearthError, match="have the same key") as caught:
         app.start()
-    assert caught.value.exit_code == 4
+    assert caught.value.exit_code == 2
 
 
 def test_health__failing_checks__named_and_a_broken_check_is_a_failed_one() -> None:
@@ -418,6 +419,47 @@ def exported(metrics: Metrics) -> set[str]:
     )
     assert {group.network for group in groups} == {"test"}
     return set(re.findall(r"^# TYPE (hearth_\w+?)(?:_created)? ", metrics.text().decode(), re.M))
+
+
+@pytest.fixture
+def health_server(loopback: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[HealthServer]:
+    monkeypatch.setattr(health_module, "THREADS", 3)
+    served = HealthServer(Health(), Metrics("here"), seconds=0.4)
+    served.start()
+    yield served
+    served.stop()
+
+
+def test_health_server__bytes_that_drip__hold_no_thread_for_ever(health_server: HealthServer) -> None:
+    before = threading.active_count()
+    with socket.create_connection(("127.0.0.1", health_server.port)) as slow:
+        slow.settimeout(0.05)
+        start = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() < start + 8:
+                slow.sendall(b"G")
+                with contextlib.suppress(TimeoutError):
+                    if slow.recv(1) == b"":
+                        break
+        assert time.monotonic() - start < 5
+    while threading.active_count() > before and time.monotonic() < start + 8:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
+def test_health_server__more_connections_than_threads__the_rest_is_closed_and_it_goes_on(
+    health_server: HealthServer,
+) -> None:
+    where = ("127.0.0.1", health_server.port)
+    silent = [socket.create_connection(where) for _ in range(3)]
+    with socket.create_connection(where) as fourth:
+        fourth.settimeout(5)
+        assert fourth.recv(1) == b""
+    time.sleep(0.6)
+    url = f"http://127.0.0.1:{health_server.port}/livez"
+    assert httpx.get(url, trust_env=False).status_code == 200
+    for connection in silent:
+        connection.close()
 
 
 def test_metrics__documentation__names_exactly_those_that_are_exported() -> None:
@@ -506,8 +548,8 @@ def test_handshake__right_chain__passes_and_each_fault_has_its_code() -> None:
     assert code() == "H2003"
     chain.genesis = bytes(32)
     assert code() == "H2002"
-    found = checks.run_checks([lambda: checks.check_genesis(chain, DEPLOYMENT)])
-    assert found[0].outcome == "fail" and found[0].error is not None
+    found = checks.check_genesis(chain, DEPLOYMENT)
+    assert found.outcome == "fail" and found.error is not None
 
 
 @pytest.mark.parametrize(("age", "outcome"), [(0, "ok"), (5, "warn"), (40, "fail")])

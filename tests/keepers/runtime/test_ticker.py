@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -121,6 +122,73 @@ def test_aps__short_slots__each_fires_once_and_names_its_slot() -> None:
     assert ordinals == sorted(set(ordinals))
     for trigger in seen:
         assert trigger.due == calendar.genesis + trigger.ordinal + 0.25
+
+
+class SetClock:
+    """A clock that stands `behind` seconds before the wall's until somebody sets it right."""
+
+    def __init__(self, behind: float) -> None:
+        self.behind = behind
+
+    def precise(self) -> float:
+        return time.time() - self.behind
+
+
+def test_aps__clock_from_before_genesis_is_set__timers_go_by_the_new_time_at_once() -> None:
+    """A machine that starts without a battery has the whole network before it."""
+    clock, calendar = SetClock(40 * 365 * 86_400.0), Calendar(int(time.time()) - 100, 1, 2)
+    ticker = ApsTicker(clock, calendar)  # type: ignore[arg-type]
+    seen: list[Trigger] = []
+    beat = threading.Event()
+    ticker.add("a", Timer("slot", Slot()), lambda trigger: (seen.append(trigger), beat.set()))
+    ticker.start()
+    assert not beat.wait(1.5), "no slot before genesis"
+    clock.behind = 0.0
+    ticker.block(BlockRef(1, bytes(32), int(time.time())))
+    assert beat.wait(5)
+    ticker.close()
+    assert all(abs(trigger.due - time.time()) < 7 for trigger in seen)
+
+
+class Scheduler:
+    """Takes jobs and remembers for when each was set anew."""
+
+    running = False
+
+    def __init__(self) -> None:
+        self.jobs: list[Scheduler] = []
+        self.moved: list[datetime] = []
+
+    def add_job(self, *_: object, **__: object) -> None:
+        self.jobs.append(Scheduler())
+
+    def get_jobs(self) -> list[Scheduler]:
+        return self.jobs
+
+    def modify(self, next_run_time: datetime) -> None:
+        self.moved.append(next_run_time)
+
+    def start(self) -> None:
+        self.running = True
+
+
+@pytest.mark.parametrize(("step", "looks"), [(-3_600.0, 1), (3_600.0, 1), (0.5, 0)])
+def test_aps__clock_steps__every_timer_looks_at_once(step: float, looks: int) -> None:
+    """A clock that was an hour ahead: its timers wait for a wall time that is an hour away now."""
+    clock, scheduler = SetClock(0.0), Scheduler()
+    ticker = ApsTicker(clock, CALENDAR, scheduler)  # type: ignore[arg-type]
+    ticker.add("a", Timer("slot", Slot()), lambda trigger: None)
+    ticker.add("a", Timer("epoch", Epoch()), lambda trigger: None)
+    ticker.start()
+    clock.behind = -step
+    for number in range(3):
+        ticker.block(BlockRef(number, bytes(32), 0))
+    assert [len(job.moved) for job in scheduler.jobs] == [looks, looks], "once, not at every block"
+
+
+def test_next_due__before_genesis__only_seconds_of_the_process_go_on() -> None:
+    assert next_due(Slot(), CALENDAR, 999_000) == next_due(Slot(), CALENDAR, -5) == (1_000_000, 0)
+    assert next_due(Every(10), CALENDAR, 999_001) == (999_010, -99)
 
 
 def test_mailbox__many_triggers_of_one_timer__newest_only_in_order() -> None:

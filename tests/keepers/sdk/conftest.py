@@ -12,12 +12,12 @@ import pytest
 from keepers.chain.deployment import Deployment
 from keepers.chain.ports import BlockRef, Call, Send, Sent, TxState
 from keepers.protocol.messages import Ask, Take
+from keepers.protocol.nodes import Status
 from keepers.protocol.units import WAD
 from keepers.sdk.client import Hearth
 from keepers.sdk.offers import to_json
 from keepers.sdk.session import Session
 from keepers.sdk.types import SignedAsk
-from keepers.simulate.registry import Status
 from tests.keepers.roles import world_chain
 from tests.keepers.roles.town import OWNER, Town, key, number, record
 
@@ -29,6 +29,7 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "NodeRegistry.class_count": lambda w: w.registry._counts["classes"],
     "NodeRegistry.class_of": lambda w, c: tuple(vars(w.registry.classes[list(w.registry.classes)[c]]).values()),
     "StakingPool.unbonding": lambda w, p: w.pool.tickets[p].pack(),
+    "BurnMintEngine.shares": lambda w: w.engine.shares,
     "LeaseEscrow.sheet_count": lambda w: w.escrow.sheet_count,
     "LeaseEscrow.purse": lambda w, who: w.escrow.purses[who].pack(),
     "LeaseMarket.quote": lambda w, ask, take: w.market.quote(Ask(*ask), _take(take)),

@@ -45,7 +45,7 @@ class Chain(Hub):
     def events(self, first: int, last: int, contract: str | None = None, names: Sequence[str] = ()) -> list[Event]:
         self.asked += 1
         if last - first >= self.limit:
-            raise HearthError("H2001", "eth_getLogs: the endpoint answers 'too many results'", exit_code=7)
+            raise HearthError("H2001", "eth_getLogs: the endpoint answers 'too many results'")
         found = super().events(first, last, contract, names)
         return [e for e in found if (e.name, e.block_number) not in self.hide]
 
@@ -271,7 +271,7 @@ def test_leaves_file__one_bit_of_a_leaf__gives_another_root(chain: Chain, deploy
 def test_rebuild__epoch_that_is_not_there__named(chain: Chain, deployment: Any) -> None:
     with pytest.raises(HearthError, match="epoch 41 cannot be rebuilt") as caught:
         Audit(chain, deployment).rebuild(41)  # type: ignore[arg-type]
-    assert caught.value.code == "H6302" and caught.value.retryable
+    assert caught.value.code == "H6304" and caught.value.retryable
     with pytest.raises(HearthError, match="node 5000 was not there"):
         Audit(chain, deployment).proof(5_000, 3)  # type: ignore[arg-type]
 

@@ -7,13 +7,14 @@ from fractions import Fraction
 
 import pytest
 
-from keepers.chain.ports import Sent, TxState
+from keepers.chain.ports import Call, Send, Sent, TxState
 from keepers.protocol.errors import HearthError
+from keepers.protocol.nodes import Status
+from keepers.protocol.reverts import REVERTS
 from keepers.protocol.units import GWEI, WAD
 from keepers.sdk.client import Hearth, rate_wei, resolve_gpu
 from keepers.sdk.limits import Limits
 from keepers.sdk.session import Session, Step
-from keepers.sdk.types import NodeState
 from tests.keepers.roles.town import key
 from tests.keepers.sdk.conftest import RATE, Market
 
@@ -159,7 +160,7 @@ def test_provider__register_stake_price_drain_retire(market: Market) -> None:
     operator.drain(0)
     assert hearth.offers().left_out == {"withdrawn by the provider": 1}
     operator.retire(0)
-    assert hearth.reads.node(0).state is NodeState.RETIRED
+    assert hearth.reads.node(0).status is Status.RETIRED
 
 
 def test_provider__a_leased_node_is_not_retired(market: Market) -> None:
@@ -276,6 +277,50 @@ def test_session__an_open_action_of_the_verb_is_not_sent_twice() -> None:
     assert (error.value.code, error.value.exit_code) == ("H2011", 8)
     assert session.run("refund-34", [], once=False) == []
     assert session.run("buy-34", []) == []
+
+
+@pytest.mark.parametrize("state", [TxState.REFUSED, TxState.FAILED])
+@pytest.mark.parametrize(
+    ("reason", "exit_code", "retryable"),
+    [
+        ("engine: paused", 6, True),
+        ("engine: too few credits", 6, False),
+        ("hub: period open", 1, True),
+        ("escrow: proof", 1, False),
+    ],
+)
+def test_session__refused_or_failed__with_the_exit_code_of_its_reason(
+    state: TxState, reason: str, exit_code: int, retryable: bool
+) -> None:
+    code, _, remedy = REVERTS[reason]
+
+    class Outbox:
+        address = "0x" + "11" * 20
+
+        def enqueue(self, send: Send) -> Sent:
+            return Sent(send.key, state, reason=reason, code=code, tx_hash=b"\x07" * 32)
+
+    session = Session(Outbox(), lambda: None, lambda: None, lambda: 0.0)  # type: ignore[arg-type]
+    with pytest.raises(HearthError, match=reason) as error:
+        session.run("buy-1", [Step("buy", Call("BurnMintEngine", "buy", ()))])
+    told = error.value
+    assert (told.code, told.exit_code, told.retryable) == (code, exit_code, retryable)
+    assert told.next == (remedy, "hearth tx show renter:buy-1:buy") and told.tx == "0x" + "07" * 32
+
+
+def test_session__withdrawn__is_a_failure_that_no_retry_mends() -> None:
+    dropped = Sent("renter:buy-1:buy", TxState.DROPPED, reason="superseded by x", code="H2017")
+
+    class Outbox:
+        address = "0x" + "11" * 20
+
+        def enqueue(self, send: Send) -> Sent:
+            return dropped
+
+    session = Session(Outbox(), lambda: None, lambda: None, lambda: 0.0)  # type: ignore[arg-type]
+    with pytest.raises(HearthError, match="superseded by x") as error:
+        session.run("buy-1", [Step("buy", Call("BurnMintEngine", "buy", ()))])
+    assert (error.value.exit_code, error.value.retryable) == (1, False)
 
 
 def test_buy__same_key_buys_once_at_any_price(market: Market) -> None:

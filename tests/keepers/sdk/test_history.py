@@ -8,6 +8,7 @@ from keepers.chain.attestations import Attestations
 from keepers.protocol.counters import ring_word
 from keepers.protocol.leases import Reason
 from keepers.protocol.merkle import root_from_proof
+from keepers.protocol.price import PeriodWord
 from tests.keepers.roles.town import key
 from tests.keepers.sdk.conftest import RATE, Market
 
@@ -64,6 +65,42 @@ def test_receipt__parts_of_the_time_add_up(ended: Market) -> None:
     assert late.held_wei == whole.held_wei
     assert early.closes
     assert late.closes
+
+
+def test_receipt__fee_price_and_seconds_are_those_of_the_redemption(market: Market) -> None:
+    """Before it the price is open; then the lines' fees are the tally's, but for the wei that it is rounded up."""
+    town, hearth = market.town, market.hearth
+    town.run_epochs(1)
+    market.offer(0)
+    best = hearth.quote(gpu="4090", count=2, duration_s=2 * HOUR).best
+    assert best is not None
+    hearth.rent(hearth.plan(best, gpus=2, duration_s=2 * HOUR))
+    town.run_epochs(4)
+    open_ones = [line for line in hearth.receipt(1).lines if line.paid_wei]
+    assert open_ones and {line.price for line in open_ones} == {0}
+    town.run_epochs(8)
+
+    receipt = hearth.receipt(1)
+    lines = [line for line in receipt.lines if line.paid_wei]
+    assert sum(line.attested_s for line in lines) == receipt.view.money.settled == 2 * HOUR
+    for line in lines:
+        assert line.bounty_wei + line.provider_wei + line.fee_wei == line.paid_wei
+        assert line.fee_attesters_wei + line.fee_builders_wei + line.fee_destroyed_wei == line.fee_wei > 0
+    redeemed = {e["period"]: e for e in town.chain.log if e.name == "Redeemed" and e["key"] == 0}
+    assert set(redeemed) == {line.period for line in lines}
+    for period, event in redeemed.items():
+        fee = sum(line.fee_wei for line in lines if line.period == period)
+        assert 0 <= event["fee"] - fee <= len(lines)
+        word = PeriodWord.unpack(hearth.suite.hub.period_word(period, at=hearth.head()))
+        assert {line.price for line in lines if line.period == period} == {word.price}
+
+
+def test_receipt__damages_of_the_bond_stand_in_its_last_line(ended: Market) -> None:
+    receipt = ended.hearth.receipt(1)
+    (end,) = [e for e in ended.town.chain.log if e.name == "BondEnded"]
+    assert (receipt.lines[-1].damages_gwei, receipt.lines[-1].burned_gwei) == (end["paid"], end["burned"])
+    assert receipt.total("damages_gwei") == end["paid"] > 0
+    assert end["to"] == ended.hearth.address
 
 
 def test_earned__adds_up_to_what_was_paid(ended: Market) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from keepers.protocol.errors import HearthError
+from keepers.protocol.nodes import Status
+from keepers.sdk.connect import fetch_url
 from keepers.sdk.offers import MAX_BYTES, from_json, load, to_json
-from keepers.simulate.registry import Status
 from tests.keepers.roles.town import OWNER, key
 from tests.keepers.sdk.conftest import RATE, Market
 
@@ -63,6 +66,7 @@ def test_left_out__what_the_chain_would_refuse(market: Market) -> None:
 def test_left_out__files_that_are_no_offers(market: Market) -> None:
     market.write("text", "hello")
     market.write("list", "[1, 2]")
+    market.write("deep", "[" * 100_000)
     market.write("large", " " * (MAX_BYTES + 1))
     market.write("other", json.dumps({"schema": "hearth.offer/1", "chain_id": 1, "market": "0x00"}))
     signed = json.loads(to_json(market.offer(0), market.hearth.market_domain))
@@ -71,7 +75,7 @@ def test_left_out__files_that_are_no_offers(market: Market) -> None:
     book = market.hearth.offers()
     assert len(book.rows) == 1
     assert book.left_out == {
-        "not JSON": 1, "not an offer of this version": 3, "larger than an offer can be": 1, "for another network": 1,
+        "not JSON": 2, "not an offer of this version": 3, "larger than an offer can be": 1, "for another network": 1,
     }  # fmt: skip
 
 
@@ -107,10 +111,40 @@ def test_place__a_page_at_a_url_is_a_list(market: Market) -> None:
     assert (len(found), dict(left_out)) == (1, {})
 
 
+@pytest.mark.parametrize("url", ["http://", "http://[::1"])
+def test_fetch__no_url__is_not_called_away(url: str) -> None:
+    with pytest.raises(HearthError, match="is no URL") as error:
+        fetch_url(url)
+    assert (error.value.code, error.value.retryable) == ("H4201", False)
+
+
+def test_fetch__board_that_is_away_or_has_no_such_page(loopback: None) -> None:
+    class Board(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(int(self.path[1:]))
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Board) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for status, code, retryable in ((404, "H4201", False), (500, "H2007", True), (302, "H2007", True)):
+            with pytest.raises(HearthError, match=f"HTTP {status}") as error:
+                fetch_url(f"http://127.0.0.1:{server.server_port}/{status}")
+            assert (error.value.code, error.value.retryable) == (code, retryable)
+        server.shutdown()
+    with pytest.raises(HearthError, match="cannot be fetched") as away:
+        fetch_url(f"http://127.0.0.1:{server.server_port}/x")
+    assert (away.value.code, away.value.exit_code) == ("H2007", 7)
+
+
 def test_place__missing_is_told(market: Market, tmp_path: Path) -> None:
     with pytest.raises(HearthError, match="offers cannot be read") as error:
         market.hearth.offers(str(tmp_path / "nowhere"))
     assert error.value.code == "H4201"
+    with pytest.raises(HearthError, match="offers cannot be read") as nobody:
+        market.hearth.offers("~no-such-user/offers")
+    assert nobody.value.code == "H4201"
     bare = type(market.hearth)(market.town.chain, market.deployment)
     with pytest.raises(HearthError, match="no place with offers"):
         bare.offers()

@@ -135,8 +135,9 @@ def test_open__no_folder_to_write__says_so(tmp_path: Path) -> None:
     with pytest.raises(HearthError, match="cannot be opened") as caught:
         open_store(f"sqlite:///{tmp_path / 'file' / 'x.db'}")
     assert caught.value.code == "H1201" and caught.value.next
-    with pytest.raises(HearthError, match="URL cannot be read"):
+    with pytest.raises(HearthError, match="URL cannot be read") as unread:
         open_store("not a url")
+    assert (unread.value.code, unread.value.exit_code) == ("H1001", 2)
     (tmp_path / "junk.db").write_bytes(b"this is no database, but long enough to be read as one" * 40)
     with pytest.raises(HearthError) as caught:
         open_store(f"sqlite:///{tmp_path / 'junk.db'}")
@@ -263,7 +264,7 @@ def test_read__damaged_file__named_and_not_retried(tmp_path: Path) -> None:
     again = Store.open(f"sqlite:///{path}")
     with pytest.raises(StoreBroken, match="damaged") as caught, again.read() as connection:
         connection.exec_driver_sql("SELECT * FROM t").all()
-    assert not caught.value.retryable
+    assert caught.value.code == "H1205" and not caught.value.retryable
     again.close()
 
 

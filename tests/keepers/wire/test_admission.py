@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from keepers.chain.keys import LocalSigner
+from keepers.chain.keys import ORDER, LocalSigner
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.hashing import keccak
 from keepers.protocol.messages import Domain, Heartbeat
 from keepers.roles.attester.ingest import beat_digester
 from keepers.wire.admission import HeartbeatAdmission, Window
 from keepers.wire.codec import Beat
-from keepers.wire.signatures import BadSignature, N, compact, recover, recover_compact
+from keepers.wire.signatures import BadSignature, compact, recover, recover_compact
 
 CALENDAR = Calendar(1_000_000, 300, 24)
 DOMAIN = Domain(1, "0x" + "11" * 20)
@@ -104,7 +104,7 @@ def test_repeat_is_told_only_to_whoever_signed() -> None:
 def test_twin_signature_is_refused() -> None:
     given = beat()
     r, s, v = given.signature[:32], int.from_bytes(given.signature[32:64], "big"), given.signature[64]
-    twin = r + (N - s).to_bytes(32, "big") + bytes((55 - v,))
+    twin = r + (ORDER - s).to_bytes(32, "big") + bytes((55 - v,))
     assert admit(msgspec.structs.replace(given, signature=twin)) == "bad-signature"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -160,6 +161,65 @@ def test_half_a_head_is_let_go(loopback: None, sent: bytes) -> None:
     running.stop()
 
 
+def drip(connection: socket.socket, text: bytes, every: float) -> float:
+    """Send a byte now and then until the other side has had enough; seconds until then."""
+    start = time.monotonic()
+    with contextlib.suppress(OSError):
+        for byte in text * 1_000:
+            connection.sendall(bytes([byte]))
+            connection.settimeout(every)
+            with contextlib.suppress(TimeoutError):
+                if connection.recv(4_096) == b"":
+                    break
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"GET /v1/nodes/1 HTTP/1.1\r\n", b"POST /v1/heartbeats HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\n"],
+    ids=["head", "body"],
+)
+def test_bytes_that_drip_are_let_go(loopback: None, begun: bytes) -> None:
+    """A byte now and then does not prolong a head's or a body's time."""
+    running = Server(ROUTER, limits=Limits(head_seconds=0.4, body_seconds=0.4))
+    running.start()
+    with socket.create_connection(("127.0.0.1", running.port)) as slow:
+        slow.sendall(begun)
+        assert drip(slow, b"X-A: 1\r\n", 0.05) < 5
+    running.stop()
+
+
+def until_served(server: Server, count: int) -> bool:
+    """Whether the server comes to have so many connections."""
+    end = time.monotonic() + 8
+    while len(server._server.server_state.connections) != count and time.monotonic() < end:
+        time.sleep(0.02)
+    return len(server._server.server_state.connections) == count
+
+
+@pytest.mark.parametrize("closing", [False, True])
+def test_a_reader_that_takes_no_answer_is_let_go(loopback: None, closing: bool) -> None:
+    """Large answers to a peer with a small window that reads nothing: neither the answer nor the end of the connection
+    may wait for it."""
+    large = Router([Route("GET", "/large", lambda request: Response(200, b"x" * 4_000_000))])
+    running = Server(large, limits=Limits(head_seconds=0.3, cycle_seconds=0.3))
+    running.start()
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        slow.connect(("127.0.0.1", running.port))
+        end = b"Connection: close\r\n" if closing else b""
+        slow.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n" + end + b"\r\n")
+        assert until_served(running, 1)
+        assert until_served(running, 0)
+    running.stop()
+
+
+def test_no_connection_becomes_a_websocket(server: Server) -> None:
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x"}
+    answer = httpx.get(f"http://127.0.0.1:{server.port}/v1/nodes/1", headers=headers, trust_env=False)
+    assert answer.status_code == 200
+
+
 def test_a_kept_connection_may_rest_between_requests(loopback: None) -> None:
     running = Server(ROUTER, limits=Limits(head_seconds=0.3))
     running.start()
@@ -264,7 +324,66 @@ def test_an_answer_that_is_none_is_no_acknowledgement(answer: Response) -> None:
     client, _ = reachable(answer)
     with pytest.raises(Unreachable) as caught:
         client.send_heartbeats([BEAT, BEAT])
-    assert caught.value.code == "H6201" and "seat-1" in str(caught.value)
+    assert caught.value.code == "H2007" and "seat-1" in str(caught.value)
+
+
+class Dripping:
+    """A peer on a socket that lets `said` out a byte at a time, and takes what it is sent as slowly."""
+
+    def __init__(self, said: bytes, reads: bool = True) -> None:
+        self._said, self._reads = said, reads
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        peer, _ = self._listening.accept()
+        with peer, contextlib.suppress(OSError):
+            if self._reads:
+                peer.recv(65_536)
+            for byte in self._said * 1_000:
+                if self._done.wait(0.05):
+                    break
+                peer.recv(1) if not self._reads else peer.sendall(bytes([byte]))
+
+    def close(self) -> None:
+        self._done.set()
+        self._thread.join(5)
+        self._listening.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "reads"),
+    [(b"HTTP/1.1 200 OK\r\nX-A: ", True), (b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n", True), (b"-", False)],
+    ids=["head", "body", "takes nothing"],
+)
+def test_a_peer_that_drips_holds_nobody(loopback: None, said: bytes, reads: bool) -> None:
+    """Every wait for the next byte is short; the whole has a time of its own."""
+    peer = Dripping(said, reads)
+    with make_http(2.0, answer_s=0.5) as http:
+        client = AttesterClient(Endpoint(1, "0x" + "11" * 20, peer.url), http)
+        body = ObsBody(SignedObs(1, 1, 1, bytes(32), 1, bytes(65)), bytes(1 << 17) if reads else bytes(1 << 18))
+        start = time.monotonic()
+        with pytest.raises(Unreachable) as caught:
+            client.send_observation(body)
+        assert time.monotonic() - start < 4
+    assert "Timeout: " in caught.value.why[0]
+    peer.close()
+
+
+def test_timely_transport_is_httpx_in_everything_else(server: Server) -> None:
+    with make_http(answer_s=5.0) as http:
+        base = f"http://127.0.0.1:{server.port}"
+        for _ in range(2):  # the second on the connection of the first
+            assert http.post(f"{base}/v1/heartbeats", content=encode([BEAT])).json() == ["counted"]
+        assert http.get(f"{base}/nowhere").status_code == 404
+        with pytest.raises(httpx.ConnectError):
+            http.get("http://127.0.0.1:1/")
+        with pytest.raises(httpx.UnsupportedProtocol):
+            http.get("gopher://127.0.0.1/")
 
 
 def test_lost_answer_and_dead_host_are_unreachable() -> None:

@@ -88,11 +88,12 @@ def test_set_hub_reverts_zero(world):
 
 def test_set_hub_reverts_too_many(world):
     w = world
-    for _ in range(32):
-        w.engine.set_hub(w.hub.address, **OWNER)
+    w.after(2 * DAY)
+    for _ in range(128):
+        w.engine.set_hub(STRANGER.address, **OWNER)
     with boa.reverts("engine: too many hubs"):
         w.engine.set_hub(w.hub.address, **OWNER)
-    assert w.engine.hub_of(0) == w.hub.address
+    assert (w.engine.hub_of(w.period - 1), w.engine.hub_of(w.period)) == (w.hub.address, STRANGER.address)
 
 
 def test_set_hub_reverts_from_anybody_but_the_owner(world):

@@ -45,15 +45,26 @@ def test_set_peg_reverts_pending(world):
     assert [w.engine.peg_of(w.period + i) for i in (-1, 0, 1)] == [9_500, 9_000, 9_100]
 
 
+def test_set_peg_reverts_unchanged(world):
+    w = world
+    with boa.reverts("engine: peg unchanged"):
+        w.engine.set_peg(9_500, **OWNER)
+    w.engine.set_peg(9_000, **OWNER)
+    w.after(2 * DAY)
+    with boa.reverts("engine: peg unchanged"):
+        w.engine.set_peg(9_000, **OWNER)
+    w.engine.set_peg(9_500, **OWNER)
+
+
 def test_set_peg_reverts_when_too_many(world):
     w = world
-    for i in range(127):
+    for i in range(128):
         w.engine.set_peg(i, **OWNER)
         w.after(DAY)
     with boa.reverts("engine: too many pegs"):
         w.engine.set_peg(9_000, **OWNER)
     # the oldest is still found
-    assert (w.engine.peg_of(0), w.engine.peg_of(w.period)) == (9_500, 126)
+    assert (w.engine.peg_of(0), w.engine.peg_of(w.period)) == (9_500, 127)
 
 
 def test_redeem_pays_the_peg_of_its_period(world):
