@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from keepers.localnet.anvil import CHAIN_ID  # noqa: E402
 from keepers.protocol.counters import Header, Leaf  # noqa: E402
 from keepers.protocol.epochs import RING  # noqa: E402
 from keepers.protocol.hashing import create_address, keccak  # noqa: E402
-from keepers.protocol.merge import Merged  # noqa: E402
+from keepers.protocol.merge import Merged, quorum  # noqa: E402
 from keepers.protocol.messages import (  # noqa: E402
     Ask,
     Domain,
@@ -33,8 +34,10 @@ from keepers.protocol.messages import (  # noqa: E402
     fingerprints_hash,
     pack_nodes,
 )
-from keepers.protocol.records import Record  # noqa: E402
-from keepers.protocol.report import build, pack_signatures  # noqa: E402
+from keepers.protocol.rebuild import EpochLog  # noqa: E402
+from keepers.protocol.records import Part, Record, parse_part  # noqa: E402
+from keepers.protocol.refute import refutation  # noqa: E402
+from keepers.protocol.report import build, pack_signatures, view_number  # noqa: E402
 from keepers.protocol.units import STAKE_PRICE_PRODUCT, WAD  # noqa: E402
 from keepers.protocol.uptime_tree import UptimeTree  # noqa: E402
 from keepers.wire.signatures import compact  # noqa: E402
@@ -74,10 +77,15 @@ def predicted(deployer: str, nonce: int) -> str:
     return str(to_checksum_address(create_address(bytes.fromhex(deployer[2:]), nonce)))
 
 
+def blob(artifact: Any) -> dict[str, Any]:
+    """What both harnesses deploy."""
+    return {"abi": artifact.abi, "bytecode": artifact.code[2:], "deployed": artifact.runtime[2:], "linkReferences": {}}
+
+
 class Bench:
     """The suite on `ch`, in the middle of its life."""
 
-    def __init__(self, ch: Any, count: int = COUNT) -> None:
+    def __init__(self, ch: Any, count: int = COUNT, seats: int = SEATS) -> None:
         self.ch, self.count = ch, count
         self.random = random.Random(7)
         self.art = compiled(CONTRACTS)
@@ -97,8 +105,16 @@ class Bench:
                 at["StakingPool"], at["ComputeToken"], at["LeaseMarket"], at["LeaseEscrow"], at["NodeStanding"], *cal,
                 WAD, 7 * day, 7 * day,
             ),
-            "AttestationHub": (at["NodeRegistry"], at["StakingPool"], *cal, 24, 24, 7 * day, PRICE, 1_000, me),
+            "AttestationHub": (
+                at["NodeRegistry"], at["StakingPool"], *cal, 24, 24, 7 * day, PRICE, 1_000, me, at["ReportRefuter"],
+                at["AttesterCommittee"], "0x" + "00" * 20,
+            ),
             "NodeStanding": (at["AttestationHub"], at["NodeRegistry"], *cal),
+            "ReportRefuter": (at["AttestationHub"], *cal),
+            "AttesterCommittee": (
+                at["AttestationHub"], at["ReportRefuter"], at["ComputeToken"], *cal, 24, 10_000 * WAD, 14 * day,
+                14 * day,
+            ),
             "LeaseEscrow": (
                 at["AttestationHub"], at["NodeRegistry"], at["StakingPool"], at["LeaseMarket"], at["BurnMintEngine"],
                 *cal, 100, 3 * day, 7 * day,
@@ -114,16 +130,16 @@ class Bench:
         self.c = {}
         for n in CONTRACTS:
             a = self.art[n]
-            blob = {"abi": a.abi, "bytecode": a.code[2:], "deployed": a.runtime[2:], "linkReferences": {}}
-            self.c[n] = ch.deploy(blob, *args[n])
+            self.c[n] = ch.deploy(blob(a), *args[n])
             if self.c[n].address != at[n]:
                 raise SystemExit(f"bench: {n} lies at {self.c[n].address}, predicted {at[n]}")
         self.token, self.pool, self.registry, self.hub = (self.c[n] for n in CONTRACTS[:4])
-        self.escrow, self.market, self.engine = (self.c[n] for n in CONTRACTS[5:])
+        self.standing = self.c["NodeStanding"]
+        self.escrow, self.market, self.engine, self.refuter = (self.c[n] for n in CONTRACTS[5:9])
         self.market_domain = Domain(CHAIN_ID, self.market.address)
         self.hub_domain = Domain(CHAIN_ID, self.hub.address)
         self.registry_domain = Domain(CHAIN_ID, self.registry.address)
-        self.seats = [key(900 + i) for i in range(SEATS)]
+        self.seats = [key(900 + i) for i in range(seats)]
         self._committee_and_history()
 
     # ---- storage in the contracts' own layout
@@ -157,7 +173,7 @@ class Bench:
     # ---- history
     def _committee_and_history(self) -> None:
         """Seats by the owner; then a past of one full turn of the rings, through which `report` goes on for real."""
-        self.hub.tx("set_committee", 1, [address(k) for k in self.seats], ["https://seat.example"] * SEATS)
+        self.hub.tx("set_committee", 1, [address(k) for k in self.seats], ["https://seat.example"] * len(self.seats))
         self.hub.tx("open_entries")
         self.poke("NodeRegistry", self.slot("NodeRegistry", "count"), self.count)
         if self.registry.call("count") != self.count:
@@ -193,18 +209,26 @@ class Bench:
             raise SystemExit("bench: the hub's layout is another one than the bench believes")
         self.report([])
 
-    def report(self, down: list[int], mask: int = 0b111) -> int:
-        """Reports the next epoch for real (moving on to its end); gas of it."""
+    def report(self, down: list[int], mask: int = 0b111, garbage: bool = False) -> int:
+        """Reports the next epoch for real (moving on to its end); gas of it. `garbage`: with a root of nothing, which
+        the bench's own tree does not follow."""
         e = self.tree.header.epoch + 1
         self.go(self.start(e + 1) + 90)
         seed_time = self.hub.call("seed", e)[1]
         challenged = seed_time != 0 and seed_time <= self.start(e) + EPOCH // 3
         merged = Merged((), 0, PRICE, tuple(Record(i, 0, 0, mask) for i in sorted(down)))
-        built = build(self.tree, merged, count=self.count, view=0, challenged=challenged)
+        before = UptimeTree.at(self.tree.snapshot()) if garbage else self.tree
+        view = view_number(int(self.hub.call("cancels", e)), 0)
+        built = build(self.tree, merged, count=self.count, view=view, challenged=challenged)
+        if garbage:
+            self.tree = before
+            parts = (*built.parts[:-1], Part(built.data, keccak(b"garbage")))
+            built = replace(built, root=parts[-1].root, parts=parts)
+        self.false = built
         self.headers[e] = built.header.pack()
         digest = built.digest(1, self.hub_domain)
-        quorum = (SEATS + (SEATS - 1) // 3) // 2 + 1
-        who, sigs = pack_signatures({i: seat_signature(self.seats[i], digest) for i in range(quorum)})
+        chosen = range(quorum(len(self.seats)))
+        who, sigs = pack_signatures({i: seat_signature(self.seats[i], digest) for i in chosen})
         return int(
             self.hub.gas(
                 "report", e, built.previous, built.root, built.facts.pack(), built.part_words, built.data, who, sigs
@@ -238,6 +262,42 @@ def reports(ch: Any) -> None:
     b = Bench(ch, 1_000)
     b.live(1)
     row(ch, "gas.report.1k_k3", b.report(list(range(5, 1_000, 100))), "1,000 nodes, 10 records, 3 of 4 seats")
+
+
+def attestation(ch: Any) -> None:
+    """Reports of 10,000 and 100,000 nodes, posted parts, a garbage root felled, one leaf read."""
+    for count, changed, size in ((10_000, 100, "10k"), (100_000, 1_000, "100k")):
+        before = ch.rpc("evm_snapshot")
+        b = Bench(ch, count, 7)
+        b.live(1)
+        down = list(range(7, count, count // changed))
+        row(ch, f"gas.report.{size}_k5", b.report(down), f"{count:,} nodes, {changed:,} records, 5 of 7 seats")
+        b.report([i + 1 for i in down][: changed // 64 * 64], garbage=True)  # so that the last group is full
+        row(ch, f"gas.refute.{size}", refute(b), f"one group of 64 among {count:,} nodes, its root garbage")
+        if size == "10k":
+            data = (b"\1" * 320 + keccak(b"root")) * 179 + b"\1" * 320
+            row(ch, "gas.report.post", -(-int(b.hub.gas("post", data)) // (180 * 64)), "a part of 11,520 records")
+        ch.rpc("evm_revert", before)
+    before = ch.rpc("evm_snapshot")
+    b = Bench(ch, 10_000, 16)
+    b.live(1)
+    row(ch, "gas.report.10k_k11", b.report(list(range(7, 10_000, 100))), "10,000 nodes, 100 records, 11 of 16 seats")
+    ch.rpc("evm_revert", before)
+    b = Bench(ch)
+    b.live(27)
+    e, node = b.tree.header.epoch - 25, 77_777
+    probe = ch.deploy(blob(compiled(["GasProbe"])["GasProbe"]))
+    call = (e, b.headers[e], node, b.tree.leaf(node).pack(), b.tree.proof(node), b.start(e) + 1_234)
+    spent = probe.call("warm", b.standing.address, bytes.fromhex(b.standing.data("read_leaf", *call)[2:]))
+    row(ch, "gas.leaf.read", spent, "depth 17, warm, in a call from another contract")
+
+
+def refute(b: Bench) -> int:
+    """Gas of the whole refutation of the last report, whose root is garbage, by its last group."""
+    false = b.false
+    log = EpochLog(false.header.pack(), false.root, ((false.data, false.root),))
+    proof = refutation(b.tree, log, false.facts.pack(), 1, 0, len(parse_part(false.data)[0]) - 1)
+    return int(b.refuter.gas("refute", *proof.args))
 
 
 def money(ch: Any) -> None:
@@ -376,11 +436,11 @@ def money(ch: Any) -> None:
 
 
 def run(ch: Any) -> None:
-    reports(ch)
-    money(ch)
+    for suite in SUITES.values():
+        suite(ch)
 
 
-SUITES = {"reports": reports, "money": money}
+SUITES = {"reports": reports, "attestation": attestation, "money": money}
 
 if __name__ == "__main__":
     from bench.chain import Chain

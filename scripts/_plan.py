@@ -160,7 +160,14 @@ def constructor_args(p: Profile, deployer: str, genesis: int) -> dict[str, list[
         ],
         "AttestationHub": [
             *(registry, pool, *calendar, n.dispute_epochs, n.grace_epochs, n.abandon_s),
-            *(p.price.first_usd, p.price.bound_bps, who(p.roles.guardian)),
+            *(
+                p.price.first_usd,
+                p.price.bound_bps,
+                who(p.roles.guardian),
+                Ref("ReportRefuter"),
+                Ref("AttesterCommittee"),
+            ),
+            who(p.price.feed),
         ],
         "NodeStanding": [hub, registry, *calendar],
         "LeaseEscrow": [hub, registry, pool, market, engine, *calendar, e.bounty_bps, n.claim_s, n.abandon_s],
@@ -168,6 +175,11 @@ def constructor_args(p: Profile, deployer: str, genesis: int) -> dict[str, list[
         "BurnMintEngine": [
             *(token, hub, registry, escrow, *calendar, p.max_age_s, e.spread_bps, e.peg_bps, e.cap_bps),
             *(e.fee_bps, e.attesters_bps, e.builders_bps, who(e.builders), e.bounty_bps),
+        ],
+        "ReportRefuter": [hub, *calendar],
+        "AttesterCommittee": [
+            *(hub, Ref("ReportRefuter"), token, *calendar, n.dispute_epochs),
+            *(p.committee.bond_tokens, p.committee.notice_s, n.unbonding_s),
         ],
     }
 

@@ -19,6 +19,7 @@ from keepers.protocol.epochs import MAX_EPOCHS_PER_PERIOD, MAX_SLOT, RING, SLOTS
 from keepers.protocol.merge import faults, quorum
 from keepers.protocol.nodes import MAX_MIN_STAKE
 from keepers.protocol.price import MAX_BOUND
+from keepers.protocol.seats import MAX_BOND
 from keepers.protocol.units import BPS, M64, MAX_SUPPLY, STAKE_PRICE_PRODUCT
 from scripts._errors import DeployError
 
@@ -103,6 +104,7 @@ class Token(_Strict):
 class Price(_Strict):
     first_usd: Micro
     bound_bps: Bps
+    feed: RealAddress  # an outside price with Chainlink's interface; zero = none
 
 
 class Registry(_Strict):
@@ -181,6 +183,8 @@ class Attester(_Strict):
 
 
 class Committee(_Strict):
+    bond_tokens: Wei  # that a seat needs to be proposed
+    notice_s: Seconds  # from a proposal or a leave to the table without it
     attesters: list[Attester] = Field(max_length=31)
 
 
@@ -273,6 +277,7 @@ def rules(p: Profile) -> Iterator[tuple[str, bool]]:
     )
     for i, sheet in enumerate(p.sheets):
         yield _sheet_rule(i, sheet, c.epoch_s)
+    yield f"a seat's bond {p.committee.bond_tokens} wei is above zero", 0 < p.committee.bond_tokens <= MAX_BOND
     seats = [seat.address.lower() for seat in p.committee.attesters]
     n = len(seats)
     yield f"{committee_text(n)}: all different", len(set(seats)) == n

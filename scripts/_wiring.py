@@ -1,4 +1,4 @@
-"""What follows the eight creations: the profile's classes and sheets, its committee, the opening of the entries."""
+"""What follows the ten creations: the profile's classes and sheets, its committee, the opening of the entries."""
 
 from __future__ import annotations
 

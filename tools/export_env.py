@@ -30,6 +30,8 @@ OTHERS = {
     "HEARTH_DATA": "folder with the traces that some tests and the replay's examples read",
     "HEARTH_DEPLOY_PASSWORD_FILE": "`ape run deploy`: file with the password of the deploying account",
     "HEARTH_MODEL_SEQUENCES": "tests: number of random sequences of the model beside the bytecode",
+    "HEARTH_REFUTE_SEQUENCES": "tests: the same, with reports that fall",
+    "HEARTH_SEAT_SEQUENCES": "tests: the same, with bonded seats",
     "HEARTH_BENCH_PEERS": "`make bench`: folder of the peers' harness",
     "HEARTH_CRASH_AT": "tests: the crash point, and which pass of it, at which the process kills itself",
     "HEARTH_CRASH_TRACE": "tests: file to which the names of crash points are written",

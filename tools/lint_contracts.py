@@ -30,6 +30,8 @@ PREFIX = {
     "LeaseEscrow": "escrow",
     "LeaseMarket": "market",
     "BurnMintEngine": "engine",
+    "ReportRefuter": "refuter",
+    "AttesterCommittee": "committee",
 }
 # The arrows of docs/architecture.md, "Contracts": who may call whom.
 MAY_CALL = {
@@ -41,6 +43,8 @@ MAY_CALL = {
     "LeaseEscrow": {"AttestationHub", "NodeRegistry", "StakingPool"},
     "LeaseMarket": {"LeaseEscrow", "AttestationHub", "NodeRegistry", "StakingPool"},
     "BurnMintEngine": {"LeaseEscrow", "AttestationHub", "NodeRegistry", "ComputeToken"},
+    "ReportRefuter": {"AttestationHub"},
+    "AttesterCommittee": {"AttestationHub", "ReportRefuter", "ComputeToken"},
 }
 ERROR_BYTES = 32  # a longer string costs a second word of code and calldata
 # word -> why it never stands in a contract

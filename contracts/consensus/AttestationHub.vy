@@ -7,16 +7,19 @@
         the records behind it, a price. Reports become usable when their dispute window has passed; the price word
         with its flags is the one gate of every entry.
         cfg      epoch 32 @0 | V 32 @32 | Q 32 @64 | I 32 @96 | count 24 @128 (the header of the last epoch, without
-                 its indet, void and challenged bits) | spare 16 @152 | start 32 @168 | generation 16 @200 | n 5 @216
+                 its indet, void and challenged bits) | ahead 16 @152 (epochs after the last that once stood and were
+                 cancelled) | start 32 @168 | generation 16 @200 | n 5 @216
                  | bound 14 @221 | paused @235 | clamped @236 | challenged @237 | due 3 @238 (period word of
                  the period before, of the one before that, stake price)
         prices   P 64 @192 | TWAP 64 @128 | stake price 64 @64 | draw 56 @8 (the seed of the epoch after) | age 8 @0
                  (void epochs since the report that set the price, 255 = that many or more)
+        A cancelled epoch keeps its words in the rings until it is signed again: so the seed that it drew stays.
         Source: docs/protocol.md, "AttestationHub and AttesterCommittee".
 @custom:security Owner: sets the committee that signs from a later epoch on, so in the worst case it can have any
         uptime and any price (within the bound an epoch) signed; it can neither undo a usable root nor touch money.
         Guardian: can stop entries once in 30 days, for 14 days. A quorum that lies: running rent of open leases and
-        one period of emission. Anyone: can carry what was signed, and post parts at its own cost.
+        one period of emission. Refuter (a contract without roles): takes back epochs in dispute, only those. Feed:
+        can clamp the price, which stops entries. Anyone: can carry what was signed, and post parts at its own cost.
 @custom:kill `pause_entries` stops entries; reports, views and every exit go on. A stuck committee is replaced by the
         owner, and from 24 epochs after an epoch's end the committee in force when sent may report it.
 """
@@ -28,8 +31,8 @@ from snekmate.utils import eip712_domain_separator
 from ..interfaces import IAttestationHub
 from ..interfaces import INodeRegistry
 from ..interfaces import IStakingPool
+from ..modules import aggregator
 from ..modules import epochs
-from ..modules import merkle
 from ..modules import price_feed
 from ..modules import price_word
 from ..modules import quorum as signatures
@@ -54,6 +57,10 @@ exports: (
 
 REGISTRY: public(immutable(INodeRegistry))
 POOL: public(immutable(IStakingPool))
+REFUTER: public(immutable(address))     # the suite's ReportRefuter
+COMMITTEE: public(immutable(address))   # the suite's AttesterCommittee, which sets tables beside the owner; zero = none
+FEED: public(immutable(address))        # an outside price, Chainlink's interface; zero = none
+FEED_ONE: immutable(uint256)            # 1 USD in its answers
 DISPUTE: public(immutable(uint256))     # seconds in which a report may be refuted
 GRACE: public(immutable(uint256))       # epochs after a period's end from which a clamped price closes it too
 PER: immutable(uint256)                 # epochs of a period
@@ -83,6 +90,7 @@ M40: constant(uint256) = 2**40 - 1
 # A seed is one of 2**56: whoever would prepare for it pays a whole chain of work a guess. So it fits beside the price
 # it was drawn with, and a report writes four ring words and no fifth.
 M56: constant(uint256) = 2**56 - 1
+DRAW: constant(uint256) = M56 << 8
 SEED_SHIFT: constant(uint256) = 200
 MAX_VOIDS_KEPT: constant(uint256) = 255
 COUNTERS: constant(uint256) = 2**152 - 1
@@ -94,6 +102,13 @@ STAKE_DUE: constant(uint256) = 1 << 240
 DUE_AT: constant(uint256) = 238
 # cfg without the flags that each report sets anew
 STEADY: constant(uint256) = 2**236 - 1
+AHEAD_AT: constant(uint256) = 152
+AHEAD_ONE: constant(uint256) = 1 << 152
+# the fields of cfg that no report changes: tables, bound, pause
+SETTINGS: constant(uint256) = 2**236 - 2**168
+# in metas, above the 31 seats: the report moved the price to its bound
+CLAMPED_THEN: constant(uint256) = 1 << 63
+RETIRED: constant(uint256) = 5          # status of a node word
 
 REPORT_TYPE: constant(bytes32) = keccak256(
     "Report(uint256 generation,uint256 epoch,bytes32 previous,bytes32 root,uint256 facts,bytes32 records)"
@@ -115,10 +130,13 @@ Z_1: constant(bytes32) = 0xad3228b676f7d3cd4284a5443f17f1962b36e491b30a40b240584
 
 cfg: uint256
 ring: bytes32[RING]                     # w[e] = keccak256(root ‖ header)
-metas: uint256[RING]                    # digest >> 64 << 64 | who 32 @32 | time 32 @0
+metas: uint256[RING]                    # digest >> 64 << 64 | clamped @63 | who 31 @32 | time 32 @0
 prices: uint256[RING]
 periods: HashMap[uint256, uint256]      # R_p 64 @72 | epoch 32 @40 | time 40 @0
 posted: HashMap[bytes32, bool]
+# of an epoch that was signed again: how often @32 | time 32 @0 at which it first drew the seed of the epoch after
+resigned: HashMap[uint256, uint256]
+check_ins: public(HashMap[uint256, HashMap[uint256, uint256]])     # epoch, node: slots in which its key did, 12 bits
 # the two tables before the last: start 32 @0 | n 8 @32 | generation 16 @40 of the later, the same @64 of the earlier
 older: uint256
 guardian: public(address)
@@ -138,6 +156,9 @@ def __init__(
     price: uint256,
     bound: uint256,
     guardian: address,
+    refuter: address,
+    committee: address,
+    feed: address,
 ):
     """
     @notice Entries start paused, until the owner opens them.
@@ -152,8 +173,11 @@ def __init__(
     @param price USD a token, 12 decimals.
     @param bound Widest step of it, bps an epoch.
     @param guardian May pause entries; zero = nobody.
+    @param refuter The suite's ReportRefuter.
+    @param committee The suite's AttesterCommittee; zero = the owner alone sets tables.
+    @param feed An outside price of the token in USD with Chainlink's interface; zero = none.
     """
-    assert registry != empty(address) and pool != empty(address), "hub: no peer"
+    assert registry != empty(address) and pool != empty(address) and refuter != empty(address), "hub: no peer"
     epochs.__init__(genesis, slot, epochs_per_period)
     ownable.__init__()
     ownable_2step.__init__()
@@ -163,6 +187,10 @@ def __init__(
     assert abandon >= dispute * epochs.EPOCH and abandon < 2**32, "hub: abandon"
     REGISTRY = INodeRegistry(registry)
     POOL = IStakingPool(pool)
+    REFUTER = refuter
+    COMMITTEE = committee
+    FEED = feed
+    FEED_ONE = aggregator._one(feed)
     DISPUTE = dispute * epochs.EPOCH
     GRACE = grace
     ABANDON = abandon
@@ -196,7 +224,8 @@ def set_committee(start: uint256, seats: DynArray[address, 31], endpoints: DynAr
     @param seats Distinct addresses, seat 0 first.
     @param endpoints Where each seat answers, in the same order.
     """
-    ownable._check_owner()
+    if msg.sender != COMMITTEE:
+        ownable._check_owner()
     n: uint256 = len(seats)
     assert n != 0 and len(endpoints) == n, "hub: seats"
     for i: uint256 in range(n, bound=31):
@@ -337,6 +366,11 @@ def report(
     if e < (c >> 168) & M32 or block.timestamp >= unsafe_add(end, unsafe_mul(LATE, length)):
         generation, n = self._signers(c, e)
     assert n != 0, "hub: no committee"
+    # a report that was cancelled cannot be sent again: the view says how often its epoch was
+    again: uint256 = 0
+    if (c >> AHEAD_AT) & M16 != 0:
+        again = self._resign(e)
+    assert (facts >> 56) & 255 == (again >> 32) & 255, "hub: other view"
     x: bytes32 = empty(bytes32)
     if len(parts) == 0:
         x = keccak256(abi_encode(keccak256(data), root))
@@ -354,6 +388,8 @@ def report(
     indet: uint256 = 0
     q: uint256 = (c >> 237) & 1
     counters: uint256 = unsafe_add(c, q << 64 | 1)
+    if again != 0:
+        counters = unsafe_sub(counters, AHEAD_ONE)
     if facts & (2**40 - 1) != (c >> 128) & M24:
         indet = (facts >> 24) & M16
         counters = unsafe_add(counters, self._grown(c >> 128 & M24, facts & M24, indet))
@@ -361,21 +397,32 @@ def report(
     header: uint256 = counters & COUNTERS | indet << 160 | q << 173
     w: bytes32 = keccak256(abi_encode(root, header))
     self.ring[e % RING] = w
-    self.metas[e % RING] = convert(digest, uint256) & ~(2**64 - 1) | who << 32 | block.timestamp
 
     # the price: in most epochs no period word is open and the stake price stands
     price: uint256 = self.prices[unsafe_sub(e, 1) % RING]
     due: uint256 = counters >> DUE_AT & 7
     if e % PER == 0:
         due = due << 1 & 2 | 5
-    price = price_feed._next(price, facts >> 64, (c >> 221) & BOUND_MASK, 0, due & 4 != 0)
+    median: uint256 = facts >> 64
+    if FEED != empty(address):
+        median = aggregator._within(FEED, FEED_ONE, median)
+    price = price_feed._next(price, median, (c >> 221) & BOUND_MASK, 0, due & 4 != 0)
     flags: uint256 = (price & price_word.CLAMPED) << 235
-    # the seed of the next epoch, drawn by this block
-    price = price >> 64 << 64 | convert(
-        keccak256(abi_encode(block.prevrandao, w, unsafe_add(e, 1))), uint256
-    ) >> SEED_SHIFT << 8
+    if median != facts >> 64:
+        flags = CLAMPED
+    # the seed of the next epoch, drawn by this block, unless this epoch drew it before
+    draw: uint256 = 0
+    drawn: uint256 = block.timestamp
+    if again == 0:
+        draw = convert(keccak256(abi_encode(block.prevrandao, w, unsafe_add(e, 1))), uint256) >> SEED_SHIFT << 8
+    else:
+        draw = self.prices[e % RING] & DRAW
+        drawn = again & M32
+        due |= 3
+    price = price >> 64 << 64 | draw
     self.prices[e % RING] = price
-    if block.timestamp <= unsafe_add(end, length // 3):
+    self.metas[e % RING] = convert(digest, uint256) & ~(2**64 - 1) | flags >> 173 | who << 32 | block.timestamp
+    if drawn <= unsafe_add(end, length // 3):
         flags |= CHALLENGED
     if due == 0:
         self.cfg = counters & STEADY | flags
@@ -407,7 +454,7 @@ def report_void(hi: uint256, root: bytes32, header: uint256, view: uint256, who:
     assert block.timestamp >= epochs._end(hi), "hub: epochs not over"
     w: bytes32 = self.ring[before % RING]
     assert keccak256(abi_encode(root, header)) == w, "hub: header"
-    assert view <= M24, "hub: view"
+    assert view >> 16 == self._cancels(c, first) & 255, "hub: view"
     generation: uint256 = 0
     n: uint256 = 0
     generation, n = self._signers(c, first)
@@ -419,7 +466,9 @@ def report_void(hi: uint256, root: bytes32, header: uint256, view: uint256, who:
     digest: bytes32 = self._typed(keccak256(abi_encode(VOID_TYPE, generation, first, hi, w, view)))
     signatures._check(digest, self._table(generation), n, who, sigs)
 
-    stamp: uint256 = convert(digest, uint256) & ~(2**64 - 1) | who << 32 | block.timestamp
+    flags: uint256 = c & CLAMPED
+    stamp: uint256 = convert(digest, uint256) & ~(2**64 - 1) | flags >> 173 | who << 32 | block.timestamp
+    drawn: uint256 = 0
     price: uint256 = self.prices[before % RING]
     due: uint256 = c >> DUE_AT & 7
     counters: uint256 = c
@@ -427,20 +476,82 @@ def report_void(hi: uint256, root: bytes32, header: uint256, view: uint256, who:
         counters = unsafe_add(counters, 1 << 32 | 1)
         w = keccak256(abi_encode(root, counters & COUNTERS | uptime_leaf.VOID))
         self.ring[e % RING] = w
-        self.metas[e % RING] = stamp
-        price = price >> 64 << 64 | min((price & 255) + 1, MAX_VOIDS_KEPT) | convert(
-            keccak256(abi_encode(block.prevrandao, w, unsafe_add(e, 1))), uint256
-        ) >> SEED_SHIFT << 8
-        self.prices[e % RING] = price
         if e % PER == 0:
             due = due << 1 & 2 | 5
-    flags: uint256 = c & CLAMPED
-    if block.timestamp <= epochs._end(hi) + epochs.EPOCH // 3:
+        draw: uint256 = 0
+        if (counters >> AHEAD_AT) & M16 == 0:
+            draw = convert(keccak256(abi_encode(block.prevrandao, w, unsafe_add(e, 1))), uint256) >> SEED_SHIFT << 8
+            drawn = block.timestamp
+        else:
+            counters = unsafe_sub(counters, AHEAD_ONE)
+            draw = self.prices[e % RING] & DRAW
+            drawn = self._resign(e) & M32
+            self._erase_periods(e)
+            due |= 3
+        self.metas[e % RING] = stamp
+        price = price >> 64 << 64 | min((price & 255) + 1, MAX_VOIDS_KEPT) | draw
+        self.prices[e % RING] = price
+    if drawn <= epochs._end(hi) + epochs.EPOCH // 3:
         flags |= CHALLENGED
     self.cfg = counters & STEADY | flags | due << DUE_AT
     log IAttestationHub.Voided(
         first=first, last=hi, header=counters & COUNTERS | uptime_leaf.VOID, digest=digest, who=who
     )
+
+
+####################################################################
+# REFUTER
+####################################################################
+
+
+@external
+def cancel(root: bytes32, header: uint256):
+    """
+    @notice Takes back the epoch after the header's, which is in dispute, and all that follow. Counters, price and flags
+        are again those after the header's epoch; what they wrote about periods no longer counts; the seeds they drew
+        stay. They are signed again, with the next views.
+    @param root Of the epoch before the first that falls.
+    @param header Of that epoch.
+    """
+    assert msg.sender == REFUTER, "hub: not the refuter"
+    c: uint256 = self.cfg
+    last: uint256 = c & M32
+    before: uint256 = header & M32
+    e: uint256 = unsafe_add(before, 1)
+    assert e <= last and block.timestamp < self._usable_at(c, e), "hub: not in dispute"
+    assert keccak256(abi_encode(root, header)) == self.ring[before % RING], "hub: header before"
+    flags: uint256 = (self.metas[before % RING] & CLAMPED_THEN) << 173
+    drawn: uint256 = self._drawn(before)
+    if drawn != 0 and drawn <= unsafe_add(epochs._start(e), epochs.EPOCH // 3):
+        flags |= CHALLENGED
+    # period words are looked at again, and the stake price is due if no report of that epoch's period stands
+    due: uint256 = 3
+    age: uint256 = self.prices[before % RING] & 255
+    if age == before or age > before % PER:
+        due = 7
+    ahead: uint256 = unsafe_add((c >> AHEAD_AT) & M16, unsafe_sub(last, before))
+    self.cfg = c & SETTINGS | header & COUNTERS | ahead << AHEAD_AT | flags | due << DUE_AT
+    log IAttestationHub.Cancelled(first=e, last=last)
+
+
+####################################################################
+# NODE
+####################################################################
+
+
+@external
+def check_in(node: uint256):
+    """
+    @notice What a heartbeat gives, on chain: the node was up in the present slot, whatever the committee saw.
+    @param node Its index; the caller is its key of the present epoch.
+    """
+    e: uint256 = epochs._epoch(block.timestamp)
+    assert msg.sender == staticcall REGISTRY.key_of(node, e), "hub: not the node's key"
+    word: uint256 = staticcall REGISTRY.node(node)
+    assert (word >> 160) & 255 != RETIRED or (word >> 32) & M32 >= e, "hub: node retired"
+    slot: uint256 = unsafe_sub(block.timestamp, epochs._start(e)) // epochs.SLOT
+    self.check_ins[e][node] |= 1 << slot
+    log IAttestationHub.CheckedIn(node=node, epoch=e, slot=slot)
 
 
 ####################################################################
@@ -541,8 +652,12 @@ def newest_usable() -> uint256:
     c: uint256 = self.cfg
     high: uint256 = c & M32
     low: uint256 = 0
-    if high >= RING:
-        low = high - RING + 1
+    top: uint256 = self._top(c)
+    if top >= RING:
+        low = top - RING + 1
+        # after a cancel there may be none in the ring
+        if low > high:
+            return 0
         if block.timestamp < self._usable_at(c, low):
             return 0
     # times never fall from one epoch to the next, and low is usable
@@ -574,7 +689,7 @@ def meta(e: uint256) -> uint256:
     """@notice Digest 192 @64 | who 32 @32 | time 32 @0 of an epoch that stands; 0 for epoch 0."""
     c: uint256 = self.cfg
     assert e <= c & M32 and self._in_ring(c, e), "hub: no report in the ring"
-    return self.metas[e % RING]
+    return self.metas[e % RING] & ~CLAMPED_THEN
 
 
 @external
@@ -592,9 +707,9 @@ def seed(e: uint256) -> (uint256, uint256):
     """@notice Seed (56 bits) of epoch e and the time it was drawn; zeros where there is none (any more)."""
     c: uint256 = self.cfg
     before: uint256 = unsafe_sub(e, 1)
-    if before == 0 or before > c & M32 or not self._in_ring(c, before):
+    if before == 0 or before > self._top(c) or not self._in_ring(c, before):
         return 0, 0
-    return (self.prices[before % RING] >> 8) & M56, self.metas[before % RING] & M32
+    return (self.prices[before % RING] >> 8) & M56, self._drawn(before)
 
 
 @external
@@ -625,24 +740,9 @@ def quorum(n: uint256) -> uint256:
 @external
 @view
 @reentrant
-def read_leaf(
-    e: uint256, header: uint256, index: uint256, leaf: uint256, proof: DynArray[bytes32, 24], t: uint256
-) -> (uint256, uint256, uint256, uint256):
-    """
-    @notice One node's account through second t of a usable epoch e (start(e) … end(e)).
-    @return D and F in seconds, U in epochs, missed challenges.
-    """
-    self._since(e)
-    root: bytes32 = merkle._root(index, leaf, proof)
-    assert keccak256(abi_encode(root, header)) == self.ring[e % RING], "hub: proof"
-    assert t >= epochs._start(e) and t <= epochs._end(e), "hub: time"
-    offset: uint256 = unsafe_sub(t, epochs._start(e))
-    return (
-        uptime_leaf._down(header, leaf, offset, epochs.SLOT),
-        uptime_leaf._fault(header, leaf, offset, epochs.SLOT),
-        uptime_leaf._unproven(header, leaf),
-        leaf >> 224,
-    )
+def cancels(e: uint256) -> uint256:
+    """@notice How often a report of e was cancelled. The next one is signed with this number << 16 in its view."""
+    return self._cancels(self.cfg, e)
 
 
 ####################################################################
@@ -761,7 +861,10 @@ def _write_periods(e: uint256, open: uint256, clamped: bool, price: uint256) -> 
     for j: uint256 in range(2):
         if (open >> j) & 1 == 0:
             continue
-        # bit j is set only where j + 1 periods went before
+        if following <= j:
+            # the first periods have none before them
+            left ^= 1 << j
+            continue
         p: uint256 = following - 1 - j
         word: uint256 = self.periods[p]
         if word != 0 and (word >> 40) & M32 < e:
@@ -782,10 +885,58 @@ def _closed(c: uint256, word: uint256) -> bool:
 
 
 @internal
+def _resign(e: uint256) -> uint256:
+    """@notice Counts that a cancelled epoch is signed again; its word."""
+    word: uint256 = self.resigned[e]
+    if word == 0:
+        word = self.metas[e % RING] & M32
+    word = unsafe_add(word, 1 << 32)
+    self.resigned[e] = word
+    return word
+
+
+@internal
+def _erase_periods(e: uint256):
+    """@notice Erases what a cancelled report of e or a later epoch wrote about the two periods before that of e."""
+    for j: uint256 in range(1, 3):
+        if e // PER >= j:
+            p: uint256 = e // PER - j
+            if (self.periods[p] >> 40) & M32 >= e:
+                self.periods[p] = 0
+
+
+@internal
+@view
+def _cancels(c: uint256, e: uint256) -> uint256:
+    """@notice How often a report of e was cancelled."""
+    again: uint256 = self.resigned[e] >> 32
+    if e > c & M32 and e <= self._top(c):
+        again += 1
+    return again
+
+
+@internal
+@view
+def _drawn(e: uint256) -> uint256:
+    """@notice When the report of e, or the first of them, drew the seed of the epoch after; 0 for epoch 0."""
+    first: uint256 = self.resigned[e] & M32
+    if first != 0:
+        return first
+    return self.metas[e % RING] & M32
+
+
+@internal
+@pure
+def _top(c: uint256) -> uint256:
+    """@notice The highest epoch that was ever reported or voided."""
+    return unsafe_add(c & M32, (c >> AHEAD_AT) & M16)
+
+
+@internal
 @pure
 def _in_ring(c: uint256, e: uint256) -> bool:
     """@notice Whether e's ring words are its own, for an epoch that stands."""
-    return unsafe_add(e, RING) > c & M32
+    return unsafe_add(e, RING) > self._top(c)
 
 
 @internal

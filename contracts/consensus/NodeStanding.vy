@@ -14,6 +14,7 @@ from ..interfaces import IAttestationHub
 from ..interfaces import INodeRegistry
 from ..interfaces import INodeStanding
 from ..modules import epochs
+from ..modules import merkle
 from ..modules import uptime_leaf
 
 implements: INodeStanding
@@ -148,8 +149,44 @@ def unjail(node: uint256, header: uint256, leaf: uint256, proof: DynArray[bytes3
 
 
 ####################################################################
+# VIEW
+####################################################################
+
+
+@external
+@view
+def read_leaf(
+    e: uint256, header: uint256, node: uint256, leaf: uint256, proof: DynArray[bytes32, 24], t: uint256
+) -> (uint256, uint256, uint256, uint256):
+    """
+    @notice One node's account through second t of a usable epoch e (start(e) … end(e)).
+    @return D and F in seconds, U in epochs, missed challenges.
+    """
+    self._prove(e, header, node, leaf, proof)
+    start: uint256 = epochs._start(e)
+    assert t >= start and t <= epochs._end(e), "standing: time"
+    offset: uint256 = unsafe_sub(t, start)
+    return (
+        uptime_leaf._down(header, leaf, offset, epochs.SLOT),
+        uptime_leaf._fault(header, leaf, offset, epochs.SLOT),
+        uptime_leaf._unproven(header, leaf),
+        leaf >> 224,
+    )
+
+
+####################################################################
 # INTERNAL
 ####################################################################
+
+
+@internal
+@view
+def _prove(e: uint256, header: uint256, node: uint256, leaf: uint256, proof: DynArray[bytes32, 24]):
+    """@notice Reverts unless e is usable and the leaf is the node's at its end."""
+    word: bytes32 = empty(bytes32)
+    since: uint256 = 0
+    word, since = staticcall HUB.usable(e)
+    assert keccak256(abi_encode(merkle._root(node, leaf, proof), header)) == word, "standing: proof"
 
 
 @internal
@@ -165,12 +202,8 @@ def _account(
     e: uint256, header: uint256, node: uint256, leaf: uint256, proof: DynArray[bytes32, 24]
 ) -> (uint256, uint256):
     """@notice Fault seconds and missed challenges through the end of a usable epoch; reverts unless the proof holds."""
-    d: uint256 = 0
-    f: uint256 = 0
-    u: uint256 = 0
-    missed: uint256 = 0
-    d, f, u, missed = staticcall HUB.read_leaf(e, header, node, leaf, proof, epochs._end(e))
-    return f, missed
+    self._prove(e, header, node, leaf, proof)
+    return uptime_leaf._fault(header, leaf, epochs.EPOCH, epochs.SLOT), leaf >> 224
 
 
 @internal

@@ -11,6 +11,7 @@ from ..interfaces import INodeRegistry
 count: public(uint256)
 node: public(HashMap[uint256, uint256])
 rounds: HashMap[uint256, uint256]
+keys: HashMap[uint256, address]
 
 
 @external
@@ -21,6 +22,20 @@ def set_count(count: uint256):
 @external
 def set_node(i: uint256, word: uint256):
     self.node[i] = word
+
+
+@external
+def set_key(i: uint256, key: address):
+    self.keys[i] = key
+
+
+@external
+@view
+def key_of(i: uint256, e: uint256) -> address:
+    """@notice The key, from the node's first epoch on."""
+    if e < self.node[i] >> 128 & (2**32 - 1):
+        return empty(address)
+    return self.keys[i]
 
 
 @external

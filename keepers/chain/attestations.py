@@ -28,6 +28,8 @@ CHECKPOINT = 32  # epochs between two full states
 TREES = 8  # rolled-forward trees that are kept
 MARKS = 64  # blocks at which a refresh ended, to find back after a reorg
 PARTS = 256  # posted parts that wait for their report
+CHECK_IN_EPOCHS = 64  # epochs whose check-ins are kept: those that a report is still built for
+NAMES = ("Report", "Part", "Voided", "Cancelled", "CheckedIn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Attestations:
         self._parts: OrderedDict[bytes, bytes] = OrderedDict()
         self._checkpoints: dict[int, Snapshot] = {0: self._tip.snapshot()}
         self._trees: OrderedDict[int, UptimeTree] = OrderedDict()
+        self._came: list[tuple[int, int, int, int]] = []  # block, epoch, node, slot of each check-in
+        self._cancelled: list[tuple[int, int, int]] = []  # block, time, first epoch that fell
 
     # what stands
 
@@ -117,6 +121,18 @@ class Attestations:
                 f"epoch {epoch} cannot be read",
                 why=(f"epochs {max(1, self.last - RING + 1)} to {self.last} are known",),
             )
+        return found
+
+    def cancelled_at(self, epoch: int) -> int:
+        """When a report of this very epoch was last refuted, in seconds; 0 if it never was."""
+        return max((time for _, time, first in self._cancelled if first == epoch), default=0)
+
+    def check_ins(self, epoch: int) -> dict[int, int]:
+        """Slots (12 bits) of an epoch in which a node's key checked in on chain, by node."""
+        found: dict[int, int] = {}
+        for _, e, node, slot in self._came:
+            if e == epoch:
+                found[node] = found.get(node, 0) | 1 << slot
         return found
 
     # proofs
@@ -185,9 +201,13 @@ class Attestations:
         if self._marks and at.number <= self._marks[-1].number:
             return 0
         before = self.last
-        for event in self._reader.events(first, at.number, "AttestationHub", ("Report", "Part", "Voided")):
+        for event in standing(self._reader.events(first, at.number, "AttestationHub", NAMES)):
             if event.name == "Part":
                 self._keep_part(event)
+            elif event.name == "CheckedIn":
+                self._came.append((event.block_number, int(event["epoch"]), int(event["node"]), int(event["slot"])))
+            elif event.name == "Cancelled":
+                self._cancel(event)
             else:
                 self._epoch_event(event)
         self._marks.append(at)
@@ -212,6 +232,13 @@ class Attestations:
             self._reset()
             return
         number = self._marks[-1].number
+        self._came = [came for came in self._came if came[0] <= number]
+        fell = [first for block, _, first in self._cancelled if block > number]
+        if fell:
+            # what fell may stand again, and was forgotten when it did
+            log.warning("a cancellation was taken back: reports are read anew")
+            self._reset()
+            return
         gone = [e for e, r in self._epochs.items() if r.block.number > number]
         if gone:
             self._back_to(min(gone) - 1)
@@ -222,6 +249,13 @@ class Attestations:
         self._epochs = {e: r for e, r in self._epochs.items() if e <= epoch}
         self._checkpoints = {e: s for e, s in self._checkpoints.items() if e <= epoch}
         self._trees = OrderedDict((e, t) for e, t in self._trees.items() if e <= epoch)
+
+    def _cancel(self, event: Event) -> None:
+        first = int(event["first"])
+        block = None if event.timestamp else self._reader.block(event.block_number)
+        self._cancelled.append((event.block_number, block.timestamp if block else event.timestamp, first))
+        if first <= self.last:
+            self._back_to(first - 1)
 
     def _keep_part(self, event: Event) -> None:
         data = bytes(event["data"])
@@ -269,6 +303,8 @@ class Attestations:
             raise _false(reported.epoch, "its root is not what its records give")
         epoch = reported.epoch
         self._epochs[epoch] = reported
+        if self._came and self._came[0][1] < epoch - CHECK_IN_EPOCHS:
+            self._came = [came for came in self._came if came[1] >= epoch - CHECK_IN_EPOCHS]
         if epoch % CHECKPOINT == 0:
             self._checkpoints[epoch] = self._tip.snapshot()
             self._forget(epoch - RING - CHECKPOINT)
@@ -301,6 +337,20 @@ class Attestations:
             if bytes(old["hash"]) == wanted:
                 return bytes(old["data"])
         raise _false(int(event["epoch"]), "one of its parts was never posted")
+
+
+def standing(events: Sequence[Event]) -> list[Event]:
+    """Events of the hub without the reports that fell among them: a false one is not judged once it is refuted."""
+    kept: list[Event] = []
+    lowest = 1 << 64
+    for event in reversed(events):
+        if event.name == "Cancelled":
+            lowest = min(lowest, int(event["first"]))
+        reported = {"Report": "epoch", "Voided": "first"}.get(event.name)
+        if reported is None or int(event[reported]) < lowest:
+            kept.append(event)
+    kept.reverse()
+    return kept
 
 
 def _false(epoch: int, why: str) -> HearthError:

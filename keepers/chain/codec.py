@@ -33,6 +33,8 @@ CONTRACTS = (
     "LeaseEscrow",
     "LeaseMarket",
     "BurnMintEngine",
+    "ReportRefuter",
+    "AttesterCommittee",
 )
 
 

@@ -1,4 +1,4 @@
-"""The eight contracts as typed Python: a view is a read pinned to a block, everything else builds a `Call`.
+"""The ten contracts as typed Python: a view is a read pinned to a block, everything else builds a `Call`.
 
 Nothing here sends, encodes or knows an address; so the same wrappers stand over a real chain and over the reference
 model. Argument names, units and layouts are those of `contracts/interfaces/I<Contract>.vyi`; a test compares both.
@@ -290,10 +290,17 @@ class AttestationHub(Contract):
     def quorum(self, n: int, *, at: BlockRef) -> int:
         return cast("int", self._read("quorum", n, at=at))
 
-    def read_leaf(
-        self, e: int, header: int, index: int, leaf: int, proof: Sequence[bytes], t: int, *, at: BlockRef
-    ) -> tuple[int, int, int, int]:
-        return cast("tuple[int, int, int, int]", self._read("read_leaf", e, header, index, leaf, proof, t, at=at))
+    def cancels(self, e: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("cancels", e, at=at))
+
+    def check_ins(self, arg0: int, arg1: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("check_ins", arg0, arg1, at=at))
+
+    def cancel(self, root: bytes, header: int) -> Call:
+        return self._call("cancel", root, header)
+
+    def check_in(self, node: int) -> Call:
+        return self._call("check_in", node)
 
     def set_committee(self, start: int, seats: Sequence[str], endpoints: Sequence[str]) -> Call:
         return self._call("set_committee", start, seats, endpoints)
@@ -346,6 +353,11 @@ class NodeStanding(Contract):
     """Proven leaves turned into node status."""
 
     NAME = "NodeStanding"
+
+    def read_leaf(
+        self, e: int, header: int, node: int, leaf: int, proof: Sequence[bytes], t: int, *, at: BlockRef
+    ) -> tuple[int, int, int, int]:
+        return cast("tuple[int, int, int, int]", self._read("read_leaf", e, header, node, leaf, proof, t, at=at))
 
     def activate(self, node: int, header: int, leaf: int, proof: Sequence[bytes]) -> Call:
         return self._call("activate", node, header, leaf, proof)
@@ -566,9 +578,96 @@ class BurnMintEngine(Contract):
         return self._call("refund_from", ledger, credits, least)
 
 
+class ReportRefuter(Contract):
+    """False reports, taken back by proof (`protocol.refute` builds it)."""
+
+    NAME = "ReportRefuter"
+
+    def committed_at(self, arg0: bytes, *, at: BlockRef) -> int:
+        return cast("int", self._read("committed_at", arg0, at=at))
+
+    def fault_of(self, arg0: int, arg1: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("fault_of", arg0, arg1, at=at))
+
+    def state(self, e: int, *, at: BlockRef) -> str:
+        return cast("str", self._read("state", e, at=at))
+
+    def commit(self, commitment: bytes) -> Call:
+        return self._call("commit", commitment)
+
+    def refute(self, report: Struct, part: int, group: int, data: bytes, leaves: bytes, siblings: bytes) -> Call:
+        return self._call("refute", report, part, group, data, leaves, siblings)
+
+    def refute_checkin(
+        self,
+        node: int,
+        slot: int,
+        header: int,
+        leaf: int,
+        proof: Sequence[bytes],
+        header_before: int,
+        root_before: bytes,
+    ) -> Call:
+        return self._call("refute_checkin", node, slot, header, leaf, proof, header_before, root_before)
+
+
+class AttesterCommittee(Contract):
+    """Bonded seats; words as in `IAttesterCommittee.vyi`. Bonds in wei."""
+
+    NAME = "AttesterCommittee"
+
+    def seat_of(self, who: str, *, at: BlockRef) -> int:
+        return cast("int", self._read("seat_of", who, at=at))
+
+    def seats(self, *, at: BlockRef) -> Sequence[str]:
+        return cast("Sequence[str]", self._read("seats", at=at))
+
+    def pending(self, *, at: BlockRef) -> tuple[Sequence[str], int]:
+        return cast("tuple[Sequence[str], int]", self._read("pending", at=at))
+
+    def state(self, who: str, *, at: BlockRef) -> str:
+        return cast("str", self._read("state", who, at=at))
+
+    def endpoint(self, arg0: str, *, at: BlockRef) -> str:
+        return cast("str", self._read("endpoint", arg0, at=at))
+
+    def committed_at(self, arg0: bytes, *, at: BlockRef) -> int:
+        return cast("int", self._read("committed_at", arg0, at=at))
+
+    def punished(self, arg0: int, arg1: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("punished", arg0, arg1, at=at))
+
+    def propose(self, seats: Sequence[str]) -> Call:
+        return self._call("propose", seats)
+
+    def join(self, amount: int, endpoint: str) -> Call:
+        return self._call("join", amount, endpoint)
+
+    def set_endpoint(self, endpoint: str) -> Call:
+        return self._call("set_endpoint", endpoint)
+
+    def leave(self) -> Call:
+        return self._call("leave")
+
+    def withdraw(self) -> Call:
+        return self._call("withdraw")
+
+    def commit(self, commitment: bytes) -> Call:
+        return self._call("commit", commitment)
+
+    def apply(self) -> Call:
+        return self._call("apply")
+
+    def prove_equivocation(self, index: int, first: Struct, second: Struct) -> Call:
+        return self._call("prove_equivocation", index, first, second)
+
+    def punish(self, e: int, cancels: int) -> Call:
+        return self._call("punish", e, cancels)
+
+
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """All eight over one reader."""
+    """All ten over one reader."""
 
     token: ComputeToken
     pool: StakingPool
@@ -578,6 +677,8 @@ class Suite:
     escrow: LeaseEscrow
     market: LeaseMarket
     engine: BurnMintEngine
+    refuter: ReportRefuter
+    committee: AttesterCommittee
 
     @classmethod
     def over(cls, reader: Reader) -> Suite:
@@ -591,4 +692,6 @@ class Suite:
             escrow=LeaseEscrow(reader),
             market=LeaseMarket(reader),
             engine=BurnMintEngine(reader),
+            refuter=ReportRefuter(reader),
+            committee=AttesterCommittee(reader),
         )

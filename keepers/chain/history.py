@@ -1,8 +1,8 @@
 """What the hub logged, epoch by epoch: reports, their parts and void epochs, whoever carried them to the chain.
 
 Only events are read, never calldata, so a report that came through a multisig, a relayer or any other contract looks
-like a direct one. A report of an epoch that was reported before replaces it and everything after it (a cancelled one
-was signed again). Nothing is judged here: `protocol.rebuild` does that.
+like a direct one. What was cancelled no longer counts; a report of an epoch that was reported before replaces it and
+everything after it. Nothing is judged here: `protocol.rebuild` does that.
 """
 
 from __future__ import annotations
@@ -74,6 +74,12 @@ class History:
         self._cut(logged.epoch)
         self.epochs.append(logged)
 
+    def cancel(self, first: int) -> None:
+        """Takes back what stood from `first` on: it was refuted."""
+        if self.base is not None and first <= self.base.epoch:
+            self.base = None
+        self._cut(max(first, self.first))
+
     def end_at(self, epoch: int) -> None:
         """Drops epochs after `epoch`, which no longer stand."""
         self._cut(max(epoch + 1, self.first))
@@ -101,8 +107,10 @@ def read_history(
     """
     history = History(after + 1)
     start = max(first_block, start_block)
-    for event in pages(reader, start, at.number, HUB, ("Report", "Voided"), progress, "reports"):
-        if event.name == "Report":
+    for event in pages(reader, start, at.number, HUB, ("Report", "Voided", "Cancelled"), progress, "reports"):
+        if event.name == "Cancelled":
+            history.cancel(int(event["first"]))
+        elif event.name == "Report":
             history.add(_report(event))
         else:
             for logged in _voided(event):

@@ -164,11 +164,13 @@ def merge(
     leaf_of: Callable[[int], Leaf],
     weights: Mapping[int, int],
     used_in_period: int,
+    check_ins: Mapping[int, int] | None = None,
 ) -> Merged:
     """Merges a set of observations of one epoch by a committee of `n` seats.
 
     `nodes` are all indices of the snapshot, `leaf_of` the leaves after the epoch before, `used_in_period` the
-    indeterminate slots of this period so far. A node retired at the snapshot, or one that starts later, gets no
+    indeterminate slots of this period so far, `check_ins` the slots (12 bits a node) in which its key checked in on
+    chain: there it was up, whatever was observed. A node retired at the snapshot, or one that starts later, gets no
     record. Raises ValueError for too few observations, a seat twice, or bits of another number of nodes.
     """
     if len(observations) < least_observations(n):
@@ -179,7 +181,10 @@ def merge(
         if len(o.bits) != len(nodes):
             raise ValueError(f"seat {o.seat} observed {len(o.bits)} nodes; the snapshot has {len(nodes)}")
     counted = [not node.retired and node.first <= epoch for node in nodes]
-    masks = tuple(FULL_MASK & ~slots_up(observations, i, n) if counted[i] else 0 for i in range(len(nodes)))
+    came = check_ins or {}
+    masks = tuple(
+        FULL_MASK & ~(slots_up(observations, i, n) | came.get(i, 0)) if counted[i] else 0 for i in range(len(nodes))
+    )
     indet = indeterminate_slots(masks, nodes, weights, lambda i: leaf_of(i).dark, used_in_period)
     records = []
     for i in range(len(nodes)):

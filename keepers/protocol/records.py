@@ -17,6 +17,7 @@ GROUP = 64  # records between two running roots
 GROUP_BYTES = GROUP * RECORD_BYTES + 32
 MAX_POSTED_GROUPS = 180  # 63,328 bytes: below the 128 KiB limit of transaction pools with room for encoding
 MAX_POSTED_BYTES = (MAX_POSTED_GROUPS - 1) * GROUP_BYTES + GROUP * RECORD_BYTES
+MAX_PARTS = 33  # of a report: 32 posted ones and the last
 MAX_DATA_GROUPS = 23  # 8,064 bytes: the last or only part travels in the report itself, which takes 8,192
 FULL_MASK = 0xFFF
 DARK = 0x800  # bit 11: the last slot of the epoch

@@ -43,8 +43,11 @@ class Facts:
 
 
 def view_number(cancels: int, view: int) -> int:
-    """What is signed as the view: (cancels of the epoch) << 16 | view. Raises ValueError where it does not fit."""
-    return fits("cancels", cancels, 8) << 16 | fits("view", view, 16)
+    """What is signed as the view: (cancels of the epoch mod 256) << 16 | view. Raises ValueError for a wider view.
+
+    The hub takes no other, so a cancelled report cannot be sent again.
+    """
+    return (cancels & 255) << 16 | fits("view", view, 16)
 
 
 def is_challenged(seed_time: int, start: int, epoch_seconds: int) -> bool:

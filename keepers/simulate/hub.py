@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from keepers.protocol import counters, price, report
-from keepers.protocol.counters import Header, Leaf
+from keepers.protocol.counters import Header
 from keepers.protocol.epochs import RING, Calendar
 from keepers.protocol.hashing import create_address, keccak, to_int, word
 from keepers.protocol.merge import MAX_PER_EPOCH, quorum
 from keepers.protocol.merkle import root_from_proof
 from keepers.protocol.messages import Domain, Report, VoidReport, address_text
+from keepers.protocol.nodes import Status
 from keepers.protocol.price import CLAMPED, MAX_BOUND, PAUSED, PeriodWord, PriceWord
 from keepers.protocol.report import MAX_VOID_EPOCHS, Facts
+from keepers.protocol.units import M32
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.simulate.pool import Pool
 from keepers.simulate.registry import Registry
@@ -43,6 +45,16 @@ class Standing:
     who: int
     time: int
     price: PriceWord
+    header: Header
+    clamped: bool
+
+
+@dataclass(frozen=True)
+class Again:
+    """An epoch that was signed again: how often, and when its first report drew the seed of the epoch after."""
+
+    times: int
+    drawn: int
 
 
 class Hub:
@@ -78,16 +90,19 @@ class Hub:
         self.seeds: Store[int, tuple[int, int]] = Store(journal, (0, 0))
         self.periods: Store[int, PeriodWord] = Store(journal, PeriodWord())
         self.posted: Store[bytes, bool] = Store(journal, False)
+        self.resigned: Store[int, Again | None] = Store(journal, None)
+        self.check_in_slots: Store[tuple[int, int], int] = Store(journal, 0)
+        self.refuter = peers["refuter"]
+        self.seats_contract = peers["committee"]
         self.committees: Store[int, Committee | None] = Store(journal, None)
         self._older: Store[str, tuple[int, ...]] = Store(journal, ())  # the two tables before the last, later first
         self._numbers: Store[str, int] = Store(journal, 0)
         self._header: Store[str, Header] = Store(journal, Header())
         first = price.first_word(price_first, calendar.end(0))
-        self.standing[0] = Standing(UptimeTree().ring_word, bytes(32), 0, 0, first)
+        self.standing[0] = Standing(UptimeTree().ring_word, bytes(32), 0, 0, first, Header(), False)
         self._numbers["paused"] = 1
         self._numbers["bound"] = bound
         self._numbers["guardian"] = guardian
-        self._numbers["renewed"] = -1  # period of the last report, which set the stake price
 
     @property
     def domain(self) -> Domain:
@@ -107,7 +122,7 @@ class Hub:
     # ---- owner
     def set_committee(self, start: int, seats: list[int], endpoints: list[str], *, sender: int) -> None:
         """The committee in force for epochs from `start` on; up to the start of a pending one it replaces that one."""
-        require(sender == self.owner, "ownable: caller is not the owner")
+        require(sender in (self.owner, self.seats_contract), "ownable: caller is not the owner")
         require(len(seats) != 0 and len(endpoints) == len(seats), "hub: seats")
         for i, seat in enumerate(seats):
             require(seat != 0, "hub: seat zero")
@@ -207,6 +222,7 @@ class Hub:
         require(self.ring_word(e - 1) == previous, "hub: other lineage")
         generation, seats = self._signers(e)
         require(len(seats) != 0, "hub: no committee")
+        require(facts >> 56 & 255 == self.cancels(e) & 255, "hub: other view")
         require(len(parts) % 2 == 0, "hub: parts")
         for h in parts[::2]:
             require(self.posted[h], "hub: part not posted")
@@ -220,18 +236,14 @@ class Hub:
         if told.count > self.header.count:
             require(told.count <= self._registry.count, "hub: count beyond registry")
         require(facts >> 128 == 0, "hub: facts")
-        _, drawn = self.seeds[e]
-        challenged = e > 1 and report.is_challenged(drawn, self._calendar.start(e), self._calendar.epoch_seconds)
+        challenged = self._challenged(e)
         header = self.header.reported(count=told.count, indet=told.indet, challenged=challenged)
         period = self._calendar.period_of_epoch(e)
-        renew = self._numbers["renewed"] < period
-        self._numbers["renewed"] = period
+        renew = not self._renewed_in(period)
         new = price.next_word(self.price_word, told.price, self._numbers["bound"], self._calendar.end(e), renew)
         self._numbers["clamped"] = int(new.clamped)
         self._close_periods(e, new)
-        self._header["last"] = header
-        self.standing[e] = Standing(header.ring_word(root), digest, who, now, new.with_flags(0))
-        self._draw(e + 1, header.ring_word(root))
+        self._stand(header, root, digest, who, new.with_flags(0))
         self._log("Report", e, root, header.pack(), facts, digest, who, tuple(parts), data)
         if renew:
             self._pool.set_stake_price(new.stake_price, sender=self.address)
@@ -261,7 +273,7 @@ class Hub:
         require(now >= self._calendar.end(hi), "hub: epochs not over")
         previous = self.ring_word(last)
         require(counters.ring_word(root, header) == previous, "hub: header")
-        require(view < 2**24, "hub: view")
+        require(view >> 16 == self.cancels(last + 1) & 255, "hub: view")
         generation, seats = self._signers(last + 1)
         require(self._signers(hi)[0] == generation, "hub: two committees")
         require(len(seats) != 0, "hub: nobody signs")
@@ -269,13 +281,51 @@ class Hub:
         self._check_quorum(digest, seats, who, sigs)
         unflagged = self.price_word.with_flags(0)
         for e in range(last + 1, hi + 1):
-            voided = self.header.voided()
-            self._header["last"] = voided
-            self.standing[e] = Standing(voided.ring_word(root), digest, who, now, unflagged)
-            self._draw(e + 1, voided.ring_word(root))
+            self._erase_periods(e)
+            self._stand(self.header.voided(), root, digest, who, unflagged)
         self._log("Voided", last + 1, hi, self.header.pack(), digest, who)
 
+    # ---- refuter
+    def cancel(self, root: bytes, header: int, *, sender: int) -> None:
+        """Takes back the epoch after the header's and all that follow."""
+        require(sender == self.refuter, "hub: not the refuter")
+        before, last = header & M32, self.last_epoch
+        standing = before < last and self._context.now < self._usable_at(before + 1)
+        require(standing, "hub: not in dispute")
+        kept = self.standing[before]
+        assert kept is not None
+        require(counters.ring_word(root, header) == kept.word, "hub: header before")
+        self._header["last"] = kept.header
+        self._numbers["clamped"] = int(kept.clamped)
+        self._log("Cancelled", before + 1, last)
+
+    # ---- node
+    def check_in(self, node: int, *, sender: int) -> None:
+        """What a heartbeat gives, on chain."""
+        now = self._context.now
+        e = self._calendar.epoch(now)
+        require(sender == self._registry.key_of(node, e), "hub: not the node's key")
+        word = self._registry.nodes[node]
+        require(word.status != Status.RETIRED or word.since >= e, "hub: node retired")
+        slot = (now - self._calendar.start(e)) // self._calendar.slot
+        self.check_in_slots[e, node] |= 1 << slot
+        self._log("CheckedIn", node, e, slot)
+
     # ---- views
+    def cancels(self, e: int) -> int:
+        """How often a report of e was cancelled."""
+        again = self.resigned[e]
+        return (again.times if again else 0) + (self.last_epoch < e <= self.top)
+
+    def check_ins(self, e: int, node: int) -> int:
+        """Slots of e in which the node's key checked in, 12 bits."""
+        return self.check_in_slots[e, node]
+
+    @property
+    def top(self) -> int:
+        """The highest epoch that was ever reported or voided."""
+        return self._numbers["top"]
+
     @property
     def last_epoch(self) -> int:
         """The last epoch reported or voided."""
@@ -314,7 +364,7 @@ class Hub:
 
     def newest_usable(self) -> int:
         """The newest usable epoch, 0 if none."""
-        for e in range(self.last_epoch, max(0, self.last_epoch - RING), -1):
+        for e in range(self.last_epoch, max(0, self.top - RING), -1):
             if self._context.now >= self._usable_at(e):
                 return e
         return 0
@@ -335,7 +385,7 @@ class Hub:
 
     def seed(self, e: int) -> tuple[int, int]:
         """Seed of an epoch and when it was drawn."""
-        return self.seeds[e] if 2 <= e <= self.last_epoch + 1 and self._in_ring(e - 1) else (0, 0)
+        return self.seeds[e] if 2 <= e <= self.top + 1 and self._in_ring(e - 1) else (0, 0)
 
     def committee(self, e: int) -> tuple[int, int, int]:
         """Generation, table and number of seats of the committee of an epoch; zeros where there is none."""
@@ -345,22 +395,6 @@ class Hub:
     def table(self, generation: int) -> int:
         """Where the hub's CREATE puts the table of a generation."""
         return to_int(create_address(self.address.to_bytes(20, "big"), generation))
-
-    def read_leaf(
-        self, e: int, header: int, index: int, leaf: int, proof: list[bytes], t: int
-    ) -> tuple[int, int, int, int]:
-        """D and F in seconds, U and missed challenges through second t of a usable epoch."""
-        self.usable(e)
-        require(counters.ring_word(proven_root(index, leaf, proof), header) == self.ring_word(e), "hub: proof")
-        first = self._calendar.start(e)
-        require(first <= t <= self._calendar.end(e), "hub: time")
-        h, v, slot = Header.unpack(header), Leaf.unpack(leaf), self._calendar.slot
-        return (
-            counters.down_seconds(h, v, t - first, slot),
-            counters.fault_seconds(h, v, t - first, slot),
-            counters.unproven(h, v),
-            v.missed,
-        )
 
     # ---- internal
     def _open(self, sender: int) -> None:
@@ -392,6 +426,41 @@ class Hub:
                 at += 64
         require(who >> 31 == 0 and at == length, "quorum: seats")
 
+    def _stand(self, header: Header, root: bytes, digest: bytes, who: int, unflagged: PriceWord) -> None:
+        """What a report and a void epoch have in common: the epoch stands, and draws the seed of the next once."""
+        e, now, w = header.epoch, self._context.now, header.ring_word(root)
+        if e <= self.top:
+            old, first = self.resigned[e], self.standing[e]
+            assert first is not None
+            self.resigned[e] = Again(old.times + 1, old.drawn) if old else Again(1, first.time)
+        else:
+            self._numbers["top"] = e
+            self._draw(e + 1, w)
+        self._header["last"] = header
+        self.standing[e] = Standing(w, digest, who, now, unflagged, header, bool(self._numbers["clamped"]))
+
+    def _challenged(self, e: int) -> bool:
+        _, drawn = self.seeds[e]
+        return e > 1 and report.is_challenged(drawn, self._calendar.start(e), self._calendar.epoch_seconds)
+
+    def _renewed_in(self, period: int) -> bool:
+        """Whether a report of the period stands already, which renewed the stake price."""
+        e = self.last_epoch
+        while e > 0 and self._calendar.period_of_epoch(e) == period:
+            kept = self.standing[e]
+            assert kept is not None
+            if not kept.header.void:
+                return True
+            e -= 1
+        return False
+
+    def _erase_periods(self, e: int) -> None:
+        """A void epoch that was reported before erases what reports of it or later ones wrote, and fell."""
+        period = self._calendar.period_of_epoch(e)
+        for p in (period - 1, period - 2):
+            if e <= self.top and p >= 0 and self.periods[p].epoch >= e:
+                self.periods[p] = PeriodWord()
+
     def _draw(self, e: int, ring_word: bytes) -> None:
         drawn = to_int(keccak(word(self._context.prevrandao) + ring_word + word(e)))
         self.seeds[e] = (drawn >> SEED_SHIFT, self._context.now)
@@ -400,7 +469,7 @@ class Hub:
         return self.periods[p].closed(self.last_epoch, self._context.now, self.dispute)
 
     def _in_ring(self, e: int) -> bool:
-        return e + RING > self.last_epoch
+        return e + RING > self.top
 
     def _usable_at(self, e: int) -> int:
         kept = self.standing[e]

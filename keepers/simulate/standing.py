@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from keepers.protocol import counters
 from keepers.protocol.counters import Header, Leaf, mask_of
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.nodes import JAIL_SPAN, JAIL_STALE, Status, deserves_jail
 from keepers.protocol.units import M32
-from keepers.simulate.hub import Hub
+from keepers.simulate.hub import Hub, proven_root
 from keepers.simulate.registry import Registry
 from keepers.simulate.state import Context, Event, Journal, require
 
@@ -74,12 +75,28 @@ class NodeStanding:
         self._set_active(node)
         self._log("Unjailed", node, e, sender)
 
+    def read_leaf(
+        self, e: int, header: int, node: int, leaf: int, proof: list[bytes], t: int
+    ) -> tuple[int, int, int, int]:
+        """D and F in seconds, U and missed challenges through second t of a usable epoch."""
+        w, _ = self._hub.usable(e)
+        require(counters.ring_word(proven_root(node, leaf, proof), header) == w, "standing: proof")
+        first = self._calendar.start(e)
+        require(first <= t <= self._calendar.end(e), "standing: time")
+        h, v, slot = Header.unpack(header), Leaf.unpack(leaf), self._calendar.slot
+        return (
+            counters.down_seconds(h, v, t - first, slot),
+            counters.fault_seconds(h, v, t - first, slot),
+            counters.unproven(h, v),
+            v.missed,
+        )
+
     def _set_active(self, node: int) -> None:
         now = self._calendar.epoch(self._context.now)
         self._registry.set_status(node, Status.ACTIVE, now, now, sender=self.address)
 
     def _account(self, e: int, header: int, node: int, leaf: int, proof: list[bytes]) -> tuple[int, int]:
-        _, fault, _, missed = self._hub.read_leaf(e, header, node, leaf, proof, self._calendar.end(e))
+        _, fault, _, missed = self.read_leaf(e, header, node, leaf, proof, self._calendar.end(e))
         return fault, missed
 
     def _prove_up(self, node: int, header: int, leaf: int, proof: list[bytes]) -> None:

@@ -13,17 +13,20 @@ from typing import Any
 
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.units import STAKE_PRICE_PRODUCT, WAD
+from keepers.simulate.committee import Committee
 from keepers.simulate.engine import Engine
 from keepers.simulate.escrow import Escrow
 from keepers.simulate.hub import Hub
 from keepers.simulate.market import Market
 from keepers.simulate.pool import Pool
+from keepers.simulate.refuter import Refuter
 from keepers.simulate.registry import Registry
 from keepers.simulate.standing import NodeStanding
 from keepers.simulate.state import Context, Event, Journal, Revert
 from keepers.simulate.token import Token
 
-CONTRACTS = ("token", "pool", "registry", "hub", "standing", "escrow", "market", "engine")  # in order of deployment
+# in order of deployment
+CONTRACTS = ("token", "pool", "registry", "hub", "standing", "escrow", "market", "engine", "refuter", "committee")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Parameters:
     fee: int = 400
     attesters: int = 3_000
     builders_share: int = 2_000
+    seat_bond: int = 10_000 * WAD
+    notice: int = 14 * 86_400
     holder: int = 0
     owner: int = 0
     guardian: int = 0
@@ -70,7 +75,7 @@ class Parameters:
 
 @dataclass
 class World:
-    """All eight contracts over one journal. `recover(digest, r ‖ s ‖ v)` gives a signer's address, 0 for none."""
+    """All ten contracts over one journal. `recover(digest, r ‖ s ‖ v)` gives a signer's address, 0 for none."""
 
     parameters: Parameters
     addresses: dict[str, int]
@@ -92,6 +97,11 @@ class World:
         self.hub = Hub(
             j, c, calendar, self.registry, self.pool, at, p.owner, p.guardian,
             p.dispute, p.grace, p.hub_abandon, p.price, p.bound,
+        )  # fmt: skip
+        self.refuter = Refuter(j, c, calendar, self.hub, at["refuter"])
+        self.committee = Committee(
+            j, c, calendar, self.hub, self.refuter, self.token, at["committee"], p.owner, p.dispute, p.seat_bond,
+            p.notice, p.unbonding,
         )  # fmt: skip
         self.standing = NodeStanding(j, c, calendar, self.hub, self.registry, at["standing"])
         self.escrow = Escrow(

@@ -1,4 +1,4 @@
-"""The helpers of tests/support on the eight real contracts: a lease opens, is attested, settles, redeems."""
+"""The helpers of tests/support on the ten real contracts: a lease opens, is attested, settles, redeems."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def test_rebuild__reports_by_keys_and_by_contracts__every_leaf_root_and_proof(
     made = hearth("proof", "2", str(relayed))
     siblings = [bytes.fromhex(s[2:]) for s in made["siblings"]]
     read = town.read(
-        "AttestationHub", "read_leaf", relayed, int(made["header"], 16), 2, int(made["leaf"], 16), siblings,
+        "NodeStanding", "read_leaf", relayed, int(made["header"], 16), 2, int(made["leaf"], 16), siblings,
         town.calendar.end(relayed),
     )  # fmt: skip
     assert read[0] == 12 * town.calendar.slot

@@ -26,6 +26,8 @@ NAMES = {
     "escrow": "LeaseEscrow",
     "market": "LeaseMarket",
     "engine": "BurnMintEngine",
+    "refuter": "ReportRefuter",
+    "committee": "AttesterCommittee",
 }
 ERROR = bytes.fromhex("08c379a0")
 
@@ -142,7 +144,7 @@ class Outcome:
 
 
 class Chain:
-    """All eight contracts on one EVM."""
+    """All ten contracts on one EVM."""
 
     def __init__(self, parameters: Parameters, deployer: int, chain_id: int = 1) -> None:
         self._artifacts = compiler.build(list(NAMES.values()))
@@ -222,6 +224,11 @@ class Chain:
             ),
             "hub": (
                 at["registry"], at["pool"], *time, p.dispute, p.grace, p.hub_abandon, p.price, p.bound, p.guardian,
+                at["refuter"], at["committee"], 0,
+            ),
+            "refuter": (at["hub"], *time),
+            "committee": (
+                at["hub"], at["refuter"], at["token"], *time, p.dispute, p.seat_bond, p.notice, p.unbonding,
             ),
             "standing": (at["hub"], at["registry"], *time),
             "escrow": (

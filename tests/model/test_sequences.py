@@ -14,7 +14,7 @@ from keepers.protocol.leases import Reason
 from keepers.protocol.messages import Ask, Take, address_text, pack_nodes
 from keepers.protocol.nodes import Status
 from tests.model.chain import Signer
-from tests.model.driver import WEIGHTS, Call, Driver, Mismatch, sequence, shrink
+from tests.model.driver import WEIGHTS, Call, Driver, Mismatch, failing, sequence, shrink
 
 # More for a night: HEARTH_MODEL_SEQUENCES=2000. Every seed is printed with a failure and fails again by itself.
 SEQUENCES = int(os.environ.get("HEARTH_MODEL_SEQUENCES", "160"))
@@ -31,33 +31,17 @@ def driver() -> Iterator[Driver]:
     print(f"\nmodel: {found.steps} steps; succeeded of attempted: " + ", ".join(rows))
 
 
-def failing(driver: Driver, seed: int) -> str | None:
-    """What is wrong in a sequence, after shrinking; None if nothing is."""
-    steps = sequence(seed, LENGTH)
-    try:
-        driver.run(steps)
-    except Mismatch as error:
-        found = error
-    else:
-        return None
-    small = shrink(driver, steps)
-    try:
-        driver.run(small)
-    except Mismatch as error:
-        found = error
-    return f"sequence {seed}: {found}\nsteps that show it: {small}"
-
-
 @pytest.mark.parametrize("batch", range((SEQUENCES + BATCH - 1) // BATCH))
 def test_model_and_bytecode_agree(driver: Driver, batch: int) -> None:
     """I1-I7 and I10-I13 after every step; outcome, words, events and return values compared."""
     for seed in range(batch * BATCH, min(SEQUENCES, (batch + 1) * BATCH)):
-        assert failing(driver, seed) is None
+        assert failing(driver, sequence(seed, LENGTH)) is None, f"sequence {seed}"
 
 
 def test_a_fresh_seed(driver: Driver) -> None:
     """A sequence that nobody has run before; its seed is in the message if it fails."""
-    assert failing(driver, random.SystemRandom().getrandbits(40)) is None
+    seed = random.SystemRandom().getrandbits(40)
+    assert failing(driver, sequence(seed, LENGTH)) is None, f"sequence {seed}"
 
 
 def test_every_kind_of_call_succeeds_and_is_refused(driver: Driver) -> None:

@@ -43,6 +43,8 @@ class Parameters:
     attesters_share: int = 3_000  # bps of the fee
     builders_share: int = 2_000
     seats: int = 4
+    seat_bond: int = 10_000 * WAD
+    notice: int = 14 * DAY
 
     @property
     def epoch(self) -> int:

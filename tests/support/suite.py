@@ -1,4 +1,4 @@
-"""All eight contracts on titanoboa, at addresses predicted from the deployer's nonce, and the acts every test needs.
+"""All ten contracts on titanoboa, at addresses predicted from the deployer's nonce, and the acts every test needs.
 
 Compiled once: titanoboa keeps artifacts under build/ by the hash of a source and its imports.
 """
@@ -48,6 +48,8 @@ ORDER = {
     "LeaseEscrow": "market",
     "LeaseMarket": "market",
     "BurnMintEngine": "incentives",
+    "ReportRefuter": "consensus",
+    "AttesterCommittee": "consensus",
 }
 
 REPORT = "Report(uint256 generation,uint256 epoch,bytes32 previous,bytes32 root,uint256 facts,bytes32 records)"
@@ -114,6 +116,8 @@ class Suite:
     escrow: Any
     market: Any
     engine: Any
+    refuter: Any
+    seats: Any
     committee: dict[int, list[Actor]] = field(default_factory=dict)  # generation -> seats
     uptime: Uptime = field(default_factory=Uptime)
     nodes: int = 0
@@ -346,8 +350,13 @@ def deploy(parameters: Parameters | None = None, start: int | None = None) -> Su
         "NodeRegistry": (pool, token, market, escrow, standing, *calendar, q.fee_node, q.answer_window, q.cooldown),
         "AttestationHub": (
             registry, pool, *calendar, q.dispute, q.grace, q.abandon, q.price, q.bound, GUARDIAN.address,
+            at["ReportRefuter"], at["AttesterCommittee"], ZERO_ADDRESS,
         ),
         "NodeStanding": (hub, registry, *calendar),
+        "ReportRefuter": (hub, *calendar),
+        "AttesterCommittee": (
+            hub, at["ReportRefuter"], token, *calendar, q.dispute, q.seat_bond, q.notice, q.unbonding,
+        ),
         "LeaseEscrow": (hub, registry, pool, market, engine, *calendar, q.escrow_bounty, q.claim, q.abandon),
         "LeaseMarket": (hub, registry, pool, escrow, q.slot, q.max_age),
         "BurnMintEngine": (

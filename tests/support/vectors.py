@@ -22,5 +22,7 @@ def _read(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _read(v) for k, v in value.items()}
     if isinstance(value, str):
-        return bytes.fromhex(value[2:]) if value.startswith("0x") else int(value)
+        if value.startswith("0x"):
+            return bytes.fromhex(value[2:])
+        return int(value) if value.lstrip("-").isdigit() else value
     return value

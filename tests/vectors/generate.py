@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from keepers.protocol import counters, credits, leases, merge, messages, price, records, report, stake
+from keepers.protocol import counters, credits, leases, merge, messages, price, rebuild, records, refute, report, stake
 from keepers.protocol.counters import Header, Leaf
 from keepers.protocol.credits import Balance, FeeTerms
 from keepers.protocol.epochs import Calendar
@@ -206,6 +206,52 @@ def reports() -> dict[str, Any]:
         "quorum": [{"n": n, "f": merge.faults(n), "q": merge.quorum(n)} for n in range(1, 32)],
         "max_posted_bytes": records.MAX_POSTED_BYTES,
     }
+
+
+def refutations() -> dict[str, Any]:
+    """False reports, the proofs that fell them, and what a finder commits."""
+    domain = messages.Domain(31_337, "0x" + "42" * 20)
+    rng = random.Random(11)
+    tree = UptimeTree()
+    for epoch in range(1, 3):
+        down = tuple(Record(i, 0, 1, FULL_MASK) for i in range(epoch, 300, 7) if not tree.leaf(i).dark)
+        report.build(tree, merge.Merged((), 0, 10**12, down), count=300, view=0, challenged=epoch > 1)
+    records_ = tuple(Record(i, 0, 0, rng.getrandbits(11)) for i in sorted(rng.sample(range(300), 100)))
+    built = report.build(
+        UptimeTree.at(tree.snapshot()), merge.Merged((), 1, 10**12, records_), count=300, view=0, challenged=True
+    )
+    out = []
+    for kind, data, root in (
+        ("root", built.data, keccak(b"garbage")),
+        ("record", built.data[:7] + bytes([built.data[7] ^ 1]) + built.data[8:], built.root),
+        ("order", built.data[5:10] + built.data[:5] + built.data[10:], built.root),
+        ("length", built.data[:-1], built.root),
+        ("empty", b"", built.root),
+    ):
+        log = rebuild.EpochLog(built.header.pack(), root, ((data, root),))
+        found = refute.find(tree, log, built.facts.pack(), 1)
+        assert found is not None
+        out.append(
+            {
+                "kind": kind,
+                "epoch": found.epoch,
+                "generation": 1,
+                "header": log.header,
+                "root": root,
+                "facts": found.facts,
+                "header_before": found.header_before,
+                "root_before": found.root_before,
+                "part": found.part,
+                "group": found.group,
+                "data": data,
+                "leaves": found.leaves,
+                "siblings": found.siblings,
+                "digest": found.digest(domain),
+                "finder": 0xF1,
+                "commitment": found.commitment(0xF1, domain),
+            }
+        )
+    return {"domain": {"chain_id": domain.chain_id, "contract": domain.contract}, "refutations": out}
 
 
 def typed_messages() -> dict[str, Any]:
@@ -459,6 +505,7 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "merkle": merkle,
     "reports": reports,
     "messages": typed_messages,
+    "refutations": refutations,
     "accrual": accrual,
     "credits": credit,
     "prices": prices,

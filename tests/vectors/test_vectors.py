@@ -15,6 +15,7 @@ from keepers.protocol.leases import Money, Sheet, Terms
 from keepers.protocol.price import PriceWord
 from keepers.protocol.records import Record, parse_part
 from keepers.protocol.uptime_tree import UptimeTree
+from keepers.simulate.refuter import SignedReport, judge
 from tests.vectors import generate
 from tests.vectors.generate import load, number, raw
 
@@ -209,3 +210,20 @@ def test_prices_and_stake() -> None:
         tickets = stake.Unbonding(row["unbonding"], row["unbonding_shares"])
         cut = stake.slash_cut(row["amount"], assets, tickets, row["claims"], True)
         assert (cut.active, cut.unbonding, cut.reward) == (row["slash_own"], row["slash_unbonding"], row["reward"])
+
+
+def test_refutations() -> None:
+    """The reference model's refuter takes each proof, and each commitment is the hash that it looks up."""
+    for row in rows("refutations", "refutations"):
+        data, root = raw(row["data"]), raw(row["root"])
+        parts = [keccak(data), root]
+        signed = SignedReport(
+            1, number(row["header"]), root, number(row["facts"]), parts, number(row["header_before"]),
+            raw(row["root_before"]),
+        )  # fmt: skip
+        part, group = number(row["part"]), number(row["group"])
+        leaves, siblings = raw(row["leaves"]), raw(row["siblings"])
+        if row["kind"] != "length":
+            assert judge(signed, part, group, data, leaves, siblings)
+        claim = word(number(row["finder"])) + raw(row["digest"]) + word(part) + word(group)
+        assert keccak(claim + keccak(leaves) + keccak(siblings)) == raw(row["commitment"])

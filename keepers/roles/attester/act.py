@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import quorum
+from keepers.protocol.report import view_number
 from keepers.roles.attester import decide as rules
 from keepers.roles.attester import submit as sending
 from keepers.roles.attester import view as views
@@ -130,17 +131,16 @@ class Hand:
 
     def _sign_report(self, built: Built) -> bytes:
         desk = self._desk
-        view = views.signed_view(built.view)
         now = desk.context.clock.now()
         self._require_clock()
         opens = self._facts.base(built.epoch, desk.context.reader.head()) + desk.schedule.opens(built.view)
-        signature = desk.sign_book.sign_once(REPORT, built.epoch, view, built.digest, desk.key, now, opens)
+        signature = desk.sign_book.sign_once(REPORT, built.epoch, built.signed_view, built.digest, desk.key, now, opens)
         desk.gauges.signed(built.epoch)
         return compact(signature)
 
     def _sign_proposal(self, step: Follow) -> None:
         desk = self._desk
-        proposal = desk.exchange.proposals(step.epoch).get(views.signed_view(step.view))
+        proposal = desk.exchange.proposals(step.epoch).get(view_number(desk.cancels, step.view))
         signers = desk.signers(step.epoch)
         seat = signers.seat_of(desk.who) if signers else None
         if proposal is None or seat is None:
@@ -150,7 +150,7 @@ class Hand:
             return
         signature = self._sign_report(built)
         desk.exchange.take_signature(
-            SeatSignature(built.kind, built.epoch, views.signed_view(built.view), built.digest, seat, signature)
+            SeatSignature(built.kind, built.epoch, built.signed_view, built.digest, seat, signature)
         )
         desk.log.info("epoch %d view %d: signed", step.epoch, step.view)
 
@@ -196,6 +196,8 @@ class Hand:
             return
         peers = desk.peers(signers)
         for signed_view, proposal in sorted(desk.exchange.proposals(epoch).items()):
+            if signed_view >> 16 != desk.cancels & 255:
+                continue
             if proposal.seat == seat:
                 desk.exchange.broadcast(peers, (epoch, proposal.digest), _sends_proposal(proposal), desk.pool)
                 # after it, as what a set names is kept by everybody; who lacks a body of it cannot follow

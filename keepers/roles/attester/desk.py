@@ -23,8 +23,8 @@ from keepers.roles.attester.gauges import AttesterGauges
 from keepers.roles.attester.ingest import Ingest, make_admission
 from keepers.roles.attester.observe import HeadLog, Seen, Snapshots
 from keepers.roles.attester.sign import SignBook
-from keepers.roles.attester.signlog import SignLog, scope_of
-from keepers.roles.attester.view import Built, signed_view
+from keepers.roles.attester.signlog import OBSERVATION, SignLog, scope_of
+from keepers.roles.attester.view import Built
 from keepers.runtime import checks
 from keepers.runtime.clock import VirtualClock
 from keepers.runtime.role import Context
@@ -32,6 +32,7 @@ from keepers.wire.attester_client import AttesterClient, make_http
 from keepers.wire.committee import Committee, Committees
 
 LATE_EPOCHS = 24  # from then on the committee in force signs what an older one left
+OPEN_EPOCHS = 48  # epochs without a report that are worked on at a time: two void reports' worth
 KEEP_BEATS = 3  # epochs whose counted beats are kept after their report
 ABANDON_S = 7 * 86_400
 SEND_TIMEOUT_S = 5.0
@@ -74,11 +75,12 @@ class Desk:
         )  # fmt: skip
         self.exchange = Exchange(
             self.who, context.store, self.domain, now, self.observers, self.signers, calendar.end,
-            self.newest_view, allowances.early, self._fits, self.earlier_self,
+            self.begun, allowances.early, self._fits, self.earlier_self,
         )  # fmt: skip
         self.started = 0.0
         self.listen_until = 0.0
         self.last = 0
+        self.cancels = 0  # reports of last + 1 that were cancelled
         self.tree: UptimeTree | None = None
         self.built: dict[tuple[int, bytes, bytes], Built] = {}
         self._followed = b""
@@ -114,11 +116,13 @@ class Desk:
         observers = self.observers(epoch)
         return self.committees.of_epoch(self.context.epoch()) if late and observers else observers
 
-    def newest_view(self, epoch: int) -> int:
-        """The newest view of an epoch, as it is signed, that may have begun on a peer's clock; -1 before the first."""
+    def begun(self, epoch: int, view: int) -> bool:
+        """Whether a view, as it is signed, may have begun on a peer's clock: of the number of cancellations that we
+        know of the epoch, or of one more, which a peer may see before us."""
         early = self.context.deployment.allowances.early
-        view = self.schedule.view_at(self.context.clock.precise() + early - self.calendar.end(epoch))
-        return -1 if view is None else signed_view(view)
+        newest = self.schedule.view_at(self.context.clock.precise() + early - self.calendar.end(epoch))
+        cancels = self.cancels if epoch == self.last + 1 else 0
+        return newest is not None and view & 0xFFFF <= newest and (view >> 16) - (cancels & 255) in (0, 1, -255)
 
     def peers(self, committee: Committee) -> list[AttesterClient]:
         """A client for every other seat that has an address."""
@@ -178,15 +182,31 @@ class Desk:
         with attestations.lock:
             attestations.refresh(at)
             last = attestations.last
-            if last != self.last or self.tree is None:
+            if self.tree is None or attestations.tree.ring_word != self.tree.ring_word:
                 # a copy of our own: another role of this process may move the shared one at any time
                 self.tree = UptimeTree.at(attestations.tree.snapshot())
         self._followed = at.hash
+        self.cancels = int(self.context.suite.hub.cancels(last + 1, at=at))
+        if last < self.last:
+            self.recall(last)
         if last != self.last:
             for epoch in range(self.last + 1, last + 1):
                 self._reported(epoch, at)
             self.last = last
             self._tidy(last)
+
+    def recall(self, last: int) -> None:
+        """Reports after `last` fell: what is kept of their epochs is at hand again, to sign them anew."""
+        self.log.warning("reports after epoch %d were cancelled; they are signed again", last)
+        self.last = last
+        self.exchange.restore(self.own_digests())
+
+    def own_digests(self) -> dict[int, bytes]:
+        """Digests of our own observations from the last report on, by epoch."""
+        found = {
+            e: self.sign_book.log.signed(OBSERVATION, e, 0) for e in range(max(1, self.last), self.last + OPEN_EPOCHS)
+        }
+        return {epoch: digest for epoch, digest in found.items() if digest is not None}
 
     def _reported(self, epoch: int, at: BlockRef) -> None:
         self.log.info("epoch %d is reported", epoch)

@@ -57,8 +57,8 @@ class Exchange:
     """Books of one attester, and the routes that fill them.
 
     `committee_of(epoch)` gives the committee that observes an epoch that may be written about now, None for any other
-    epoch; `signers_of(epoch)` the one that signs its report; `newest_view(epoch)` the newest view, as it is signed,
-    that may have begun on a peer's clock (-1 = none): a seat that writes about views to come could fill a disk.
+    epoch; `signers_of(epoch)` the one that signs its report; `begun(epoch, view)` says whether a view, as it is signed,
+    may have begun on a peer's clock: a seat that writes about views to come could fill a disk.
     `fits(epoch, body)` says whether a body has the length of the epoch's snapshot: a seat may sign any bytes, and what
     nobody can read must neither be proposed nor be missed. `earlier_self(epoch)`: an observation under our key that we
     do not know may be one of ours, signed before a restart on an older copy of our books; else somebody else has it.
@@ -73,7 +73,7 @@ class Exchange:
         committee_of: Callable[[int], Committee | None],
         signers_of: Callable[[int], Committee | None],
         end_of: Callable[[int], float],
-        newest_view: Callable[[int], int],
+        begun: Callable[[int, int], bool],
         early: float,
         fits: Callable[[int, bytes], bool] = lambda epoch, body: True,
         earlier_self: Callable[[int], bool] = lambda epoch: False,
@@ -85,7 +85,7 @@ class Exchange:
         self._committee_of = committee_of
         self._signers_of = signers_of
         self._end_of = end_of
-        self._newest_view = newest_view
+        self._has_begun = begun
         self._early = early
         self._fits = fits
         self._earlier_self = earlier_self
@@ -451,7 +451,7 @@ class Exchange:
         return committee
 
     def _begun(self, epoch: int, view: int) -> None:
-        if view > self._newest_view(epoch):
+        if not self._has_begun(epoch, view):
             raise Refused(403, "H6112", f"view {view} of epoch {epoch} has not begun")
 
     def _by_seat(self, committee: Committee, seat: int, digest: bytes, signature: bytes) -> None:

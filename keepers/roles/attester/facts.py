@@ -37,6 +37,8 @@ class FactBook:
         quorums: list[QuorumFacts] = []
         if first:
             for signed_view, proposal in sorted(exchange.proposals(epoch).items()):
+                if signed_view >> 16 != desk.cancels & 255:
+                    continue  # of a report that was cancelled
                 view = signed_view & 0xFFFF
                 at_hand, built = self._rebuild(proposal, view, snapshot, at)
                 agrees = built is not None and built.digest == proposal.digest
@@ -61,18 +63,28 @@ class FactBook:
             held=frozenset(held),
             held_at_cutoff=in_time,
             proposals=tuple(proposals),
-            signed_views=frozenset(v & 0xFFFF for v in desk.sign_book.views(epoch)) if first else frozenset(),
+            signed_views=self._signed_views(epoch) if first else frozenset(),
             proposed_views=frozenset(p.view for p in proposals if p.seat == signers.seat_of(who)),
             quorums=tuple(quorums),
         )
+
+    def _signed_views(self, epoch: int) -> frozenset[int]:
+        """Views in which this seat signed since the last cancellation."""
+        now = self._desk.cancels & 255
+        return frozenset(v & 0xFFFF for v in self._desk.sign_book.views(epoch) if v >> 16 == now)
 
     def _has_own(self, epoch: int, digest: bytes) -> bool:
         exchange = self._desk.exchange
         return any(exchange.digest_of(held.signed) == digest for held in exchange.held(epoch).values())
 
     def base(self, epoch: int, at: BlockRef) -> int:
-        """T of the next epoch to report: its end, or the block time at which it became the next, if that is later."""
+        """T of the next epoch to report: its end, or the block time at which it became the next, by a report or by a
+        cancellation, if that is later."""
         end = self._desk.calendar.end(epoch)
+        attestations = self._desk.context.attestations
+        assert attestations is not None
+        with attestations.lock:
+            end = max(end, attestations.cancelled_at(epoch))
         if epoch <= 1:
             return end
         key = (epoch, self._desk.ring_word)
@@ -90,9 +102,10 @@ class FactBook:
         assert desk.tree is not None
         with attestations.lock:
             before = attestations.header(first - 1).indeterminate if first > 1 else 0
+            check_ins = attestations.check_ins(epoch)
         used = desk.tree.header.indeterminate - before if first <= epoch - 1 else 0
         seed_time = int(self._desk.context.suite.hub.seed(epoch, at=at)[1])
-        return Ground(desk.tree, used, seed_time, signers.generation)
+        return Ground(desk.tree, used, seed_time, signers.generation, desk.cancels, check_ins)
 
     def _rebuild(self, proposal: Proposal, view: int, snapshot: Snapshot, at: BlockRef) -> tuple[bool, Built | None]:
         """(bodies at hand, our own recomputation or None)."""

@@ -28,11 +28,11 @@ from keepers.roles.attester import decide as rules
 from keepers.roles.attester import doppelganger
 from keepers.roles.attester.act import Hand
 from keepers.roles.attester.decide import AttesterPlan, AttesterView
-from keepers.roles.attester.desk import Desk
+from keepers.roles.attester.desk import OPEN_EPOCHS, Desk
 from keepers.roles.attester.facts import FactBook
 from keepers.roles.attester.prices import Fixed, PriceSource
 from keepers.roles.attester.reads import read_routes
-from keepers.roles.attester.signlog import NEW, OBSERVATION
+from keepers.roles.attester.signlog import NEW
 from keepers.roles.attester.start import check_sign_log
 from keepers.runtime.clock import VirtualClock
 from keepers.runtime.role import Context, Role, Route, Skip
@@ -40,7 +40,6 @@ from keepers.runtime.ticker import Block, Epoch, Every, Slot, Timer, Trigger, sl
 from keepers.wire.attester_client import AttesterClient
 from keepers.wire.codec import BEATS_LIMIT
 
-OPEN_EPOCHS = 48  # epochs without a report that are worked on at a time: two void reports' worth
 TIMED_VIEWS = 3  # views with timers of their own
 STEPS = 6  # wake-ups a view
 
@@ -97,11 +96,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
         desk.heads.look()
         check_sign_log(desk, head)
         desk.ingest.restore()
-        desk.exchange.restore({})
-        for epoch in range(max(1, desk.last), desk.last + OPEN_EPOCHS):
-            digest = desk.sign_book.log.signed(OBSERVATION, epoch, 0)
-            if digest is not None:
-                desk.exchange.own[epoch] = digest
+        desk.exchange.restore(desk.own_digests())
         seat = desk.seat_now()
         self.log.info(
             "seat %s, sign log at epoch %d, %d price sources, next report: epoch %d",

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from keepers.chain.contracts import Suite
 from keepers.chain.ports import BlockRef, Send, Sender
 from keepers.protocol.report import pack_signatures
-from keepers.roles.attester.view import Built, signed_view
+from keepers.roles.attester.view import Built
 from keepers.runtime.role import Skip
 
 KIND = "report"
@@ -17,7 +17,7 @@ KIND = "report"
 
 def row_key(built: Built, sender: Sender) -> str:
     """Outbox key of the report: one a digest and key (several seats may share an outbox in a replay)."""
-    return f"attester:{sender.address}.{built.epoch}.{built.view}:report-{built.digest.hex()[:16]}"
+    return f"attester:{sender.address}.{built.epoch}.{built.signed_view}:report-{built.digest.hex()[:16]}"
 
 
 def rows(built: Built, signatures: Mapping[int, bytes], suite: Suite, sender: Sender, need: int) -> list[Send]:
@@ -27,9 +27,7 @@ def rows(built: Built, signatures: Mapping[int, bytes], suite: Suite, sender: Se
     who, packed = pack_signatures(chosen)
     hub = suite.hub
     if built.report is None:
-        call = hub.report_void(
-            built.last, built.previous_root, built.previous_header, signed_view(built.view), who, packed
-        )
+        call = hub.report_void(built.last, built.previous_root, built.previous_header, built.signed_view, who, packed)
         return [Send(row_key(built, sender), KIND, call, priority=10, again=True)]
     report = built.report
     sends: list[Send] = []

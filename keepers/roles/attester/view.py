@@ -6,7 +6,7 @@ Source: protocol.md §7, End of epoch, steps 3-5.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.merge import Body, Observation, merge
@@ -19,18 +19,19 @@ from keepers.roles.attester.observe import Snapshot
 from keepers.wire.codec import ObsBody, Proposal, SignedObs
 from keepers.wire.routing import Refused
 
-CANCELS = 0  # cancelled reports of an epoch; refutation comes with the watcher, until then nothing is ever cancelled
-
 
 @dataclass(frozen=True)
 class Ground:
     """What a report builds on: the tree after the epoch before, indeterminate slots of the period so far, the time of
-    the epoch's seed (0 = none), and the committee's generation that signs."""
+    the epoch's seed (0 = none), the committee's generation that signs, how often a report of the epoch was cancelled,
+    and who checked in on chain in it (slots by node)."""
 
     tree: UptimeTree
     used_in_period: int
     seed_time: int
     generation: int
+    cancels: int = 0
+    check_ins: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ class Built:
     previous_root: bytes
     previous_header: int
     exceptions: int = 0  # records of a report: nodes whose prediction did not hold
+    cancels: int = 0
 
-
-def signed_view(view: int) -> int:
-    """The view as it is signed."""
-    return view_number(CANCELS, view)
+    @property
+    def signed_view(self) -> int:
+        """The view as it is signed."""
+        return view_number(self.cancels, self.view)
 
 
 def build_report(
@@ -74,19 +76,22 @@ def build_report(
         leaf_of=tree.leaf,
         weights=snapshot.weights,
         used_in_period=ground.used_in_period,
+        check_ins=ground.check_ins,
     )
     challenged = is_challenged(ground.seed_time, calendar.start(epoch), calendar.epoch_seconds)
-    report = build(tree, merged, count=len(snapshot.nodes), view=signed_view(view), challenged=challenged)
+    signed = view_number(ground.cancels, view)
+    report = build(tree, merged, count=len(snapshot.nodes), view=signed, challenged=challenged)
     digest = report.digest(ground.generation, domain)
-    return Built(epoch, view, REPORT, digest, report, epoch, root, header, len(merged.records))
+    return Built(epoch, view, REPORT, digest, report, epoch, root, header, len(merged.records), ground.cancels)
 
 
 def build_void(ground: Ground, domain: Domain, last: int, view: int) -> Built:
     """The void report of the epochs after the tree's last through `last`."""
     tree = ground.tree
-    message = void_report(tree, last, signed_view(view), ground.generation)
+    message = void_report(tree, last, view_number(ground.cancels, view), ground.generation)
     digest = message.digest(domain)
-    return Built(tree.header.epoch + 1, view, VOID, digest, None, last, tree.root, tree.header.pack())
+    epoch, header = tree.header.epoch + 1, tree.header.pack()
+    return Built(epoch, view, VOID, digest, None, last, tree.root, header, cancels=ground.cancels)
 
 
 def choose(held: Mapping[int, Held]) -> list[Held]:
@@ -119,4 +124,4 @@ def gather(exchange: Exchange, proposal: Proposal) -> list[Held] | None:
 def as_proposal(built: Built, observations: Sequence[Held], seat: int, signature: bytes) -> Proposal:
     """What the leader sends. `signature`: 64 bytes, its own on the digest."""
     signed: list[SignedObs] = [held.signed for held in observations]
-    return Proposal(built.kind, built.epoch, built.last, signed_view(built.view), signed, built.digest, seat, signature)
+    return Proposal(built.kind, built.epoch, built.last, built.signed_view, signed, built.digest, seat, signature)

@@ -59,9 +59,10 @@ class SimChain:
         self._context = Context(calendar.genesis, 0, CHAIN_ID, recover, {})
         registry: Any = _Registry(nodes)
         pool: Any = _Pool()
+        peers = {"hub": HUB, "refuter": 0, "committee": 0}  # nobody here refutes, and the owner seats everybody
         self.hub = Hub(
-            self._journal, self._context, calendar, registry, pool, {"hub": HUB}, 1, 1, 24, 24, 7 * 86_400, PRICE, 1_000
-        )
+            self._journal, self._context, calendar, registry, pool, peers, 1, 1, 24, 24, 7 * 86_400, PRICE, 1_000
+        )  # fmt: skip
         self.hub.set_committee(1, [int(seat, 16) for seat in seats], [""] * len(seats), sender=1)
         self.blocks: list[BlockRef] = []
         self.log: list[Event] = []

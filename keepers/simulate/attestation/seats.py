@@ -11,7 +11,7 @@ from sqlalchemy import delete
 from sqlmodel import SQLModel
 
 from keepers.chain.contracts import Suite
-from keepers.chain.deployment import Deployment
+from keepers.chain.deployment import CONTRACTS, Deployment
 from keepers.chain.keys import LocalSigner
 from keepers.roles.attester import tables
 from keepers.roles.attester.role import Attester
@@ -218,16 +218,7 @@ class Seat:
 
 def deployment(seats: list[str], hub: int, genesis: int) -> Deployment:
     """The record of the simulated network."""
-    names = (
-        "ComputeToken",
-        "StakingPool",
-        "NodeRegistry",
-        "AttestationHub",
-        "NodeStanding",
-        "LeaseEscrow",
-        "LeaseMarket",
-        "BurnMintEngine",
-    )
+    names = ("AttestationHub", *(name for name in CONTRACTS if name != "AttestationHub"))
     return Deployment.model_validate(
         {
             "schema": "hearth.deployment/1",
@@ -239,7 +230,7 @@ def deployment(seats: list[str], hub: int, genesis: int) -> Deployment:
             "first_block": 0,
             "finality": {"kind": "depth", "value": 0},
             "calendar": {"genesis": genesis, "slot": 300, "epochs_per_period": 24},
-            "contracts": {name: {"address": f"0x{hub + i - 3:040x}"} for i, name in enumerate(names)},
+            "contracts": {name: {"address": f"0x{hub + i:040x}"} for i, name in enumerate(names)},
             "attesters": [{"seat": i, "address": seat, "url": f"http://seat-{i}"} for i, seat in enumerate(seats)],
         }
     )

@@ -235,3 +235,87 @@ def test_report__unknown_epoch_or_node__named() -> None:
         made.proof(5_000, 1)
     assert absent.value.code == "H6302" and not absent.value.retryable
     assert made.header(0).epoch == 0 and made.report(1).who == 7 and made.report(1).block.number == 1
+
+
+def cancel(hub: Hub, first: int) -> None:
+    """Epochs from `first` on fall; the hub's own account goes back with them."""
+    last = hub.tree.header.epoch
+    made = Attestations(hub, 0)  # type: ignore[arg-type]
+    made.refresh(hub.head())
+    hub.tree = UptimeTree.at(made._at(first - 1).snapshot())
+    hub.words = {e: w for e, w in hub.words.items() if e < first}
+    hub.count = max(3, hub.tree.header.count)
+    hub._close([hub._event("Cancelled", first=first, last=last)])
+
+
+@pytest.mark.parametrize("back", [1, 3, 40])
+def test_refresh__cancelled_epochs__are_forgotten_and_followed_anew(back: int) -> None:
+    hub = Hub(back)
+    for _ in range(60):
+        hub.report()
+    made = Attestations(hub, 0)  # type: ignore[arg-type]
+    made.refresh(hub.head())
+    cancel(hub, 61 - back)
+    made.refresh(hub.head())
+    assert made.last == 60 - back and made.tree.root == hub.tree.root
+    assert made.cancelled_at(61 - back) == len(hub.blocks) - 1 and made.cancelled_at(60 - back) == 0
+    for _ in range(back + 2):
+        hub.report()
+    made.refresh(hub.head())
+    fresh = Attestations(hub, 0)  # type: ignore[arg-type]
+    fresh.refresh(hub.head())
+    assert made.tree.root == fresh.tree.root == hub.tree.root and made.last == fresh.last == 62
+    check(hub, made, range(1, made.last + 1))
+
+
+def test_refresh__a_false_report_that_fell__is_never_judged() -> None:
+    hub = Hub(5)
+    for _ in range(5):
+        hub.report()
+    state = hub.tree.snapshot()
+    made = Attestations(hub, 0)  # type: ignore[arg-type]
+    made.refresh(hub.head())
+    hub.report(spoil="root")
+    hub.report()
+    with pytest.raises(HearthError) as error:
+        made.refresh(hub.head())
+    assert error.value.code == "H6301"
+    hub.tree = UptimeTree.at(state)
+    hub.words = {e: w for e, w in hub.words.items() if e <= 5}
+    hub._close([hub._event("Cancelled", first=6, last=7)])
+    hub.report()
+    made.refresh(hub.head())
+    assert made.last == 6 and made.tree.root == hub.tree.root
+    check(hub, made, range(1, 7))
+
+
+def test_refresh__a_cancellation_that_a_reorg_takes_back__stands_again() -> None:
+    hub = Hub(6)
+    for _ in range(8):
+        hub.report()
+    state, words = hub.tree.snapshot(), dict(hub.words)
+    made = Attestations(hub, 0)  # type: ignore[arg-type]
+    made.refresh(hub.head())
+    cancel(hub, 5)
+    made.refresh(hub.head())
+    assert made.last == 4
+    del hub.blocks[-1], hub.states[-1]
+    hub.tree, hub.words, hub.count = UptimeTree.at(state), words, max(3, UptimeTree.at(state).header.count)
+    hub.report()
+    made.refresh(hub.head())
+    assert made.last == 9 and made.tree.root == hub.tree.root and made.cancelled_at(5) == 0
+
+
+def test_check_ins__by_epoch_and_node__gone_with_their_block() -> None:
+    hub = Hub(7)
+    hub.report()
+    for node, slot in ((3, 0), (3, 11), (5, 4)):
+        hub._close([hub._event("CheckedIn", node=node, epoch=2, slot=slot)])
+    made = Attestations(hub, 0)  # type: ignore[arg-type]
+    made.refresh(hub.head())
+    assert made.check_ins(2) == {3: 1 << 11 | 1, 5: 1 << 4} and made.check_ins(1) == {}
+    hub.undo(1)
+    hub._close([])
+    hub._close([])
+    made.refresh(hub.head())
+    assert made.check_ins(2) == {3: 1 << 11 | 1}

@@ -124,7 +124,7 @@ def test_wrappers__every_function_of_the_abi__same_arguments_and_kind(name: str)
             assert getattr(kind(spy), function)(*arguments) == Call(name, function, arguments)
 
 
-def test_suite__over_a_reader__all_eight() -> None:
+def test_suite__over_a_reader__all_ten() -> None:
     suite = Suite.over(Spy())  # type: ignore[arg-type]
     assert suite.hub.last_epoch(at=AT) == 7
     assert suite.escrow.view("terms", 5) == Call("LeaseEscrow", "terms", (5,))

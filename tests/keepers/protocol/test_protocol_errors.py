@@ -9,7 +9,9 @@ from keepers.protocol.errors import CODES, HearthError
 from keepers.protocol.reverts import GUARDS, RETRYABLE, REVERTS
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
-PREFIXES = "token|pool|registry|hub|standing|escrow|market|engine|epochs|merkle|quorum|price"
+PREFIXES = (
+    "token|pool|registry|hub|standing|escrow|market|engine|refuter|committee|epochs|merkle|quorum|price|aggregator"
+)
 STRING = re.compile(rf'"((?:{PREFIXES}): [^"]+)"')
 
 

@@ -61,6 +61,15 @@ def test_byzantine_seats_tip_no_clear_slot(seed: int) -> None:
         assert merged.price == 10
 
 
+def test_a_check_in_on_chain_counts_as_seen_by_all() -> None:
+    """In the slots of its check-ins a node was up, whatever the seats saw; others' slots and later nodes stay."""
+    unseen = [Observation(s, [0, 0, 0], 10) for s in range(4)]
+    nodes = [ACTIVE, ACTIVE, SnapshotNode(provider=1, first=9, active=False)]
+    merged = run(unseen, nodes, check_ins={0: 0b101, 2: FULL_MASK})
+    assert merged.masks == (FULL_MASK & ~0b101, FULL_MASK, 0)
+    assert merged.records[0] == Record(0, 0, 0, FULL_MASK & ~0b101) and len(merged.records) == 2
+
+
 def test_order_of_the_set_does_not_matter() -> None:
     """D11"""
     rng = random.Random(7)

@@ -184,7 +184,7 @@ class World:
             lookup,
             lookup,
             lambda e: END,
-            lambda e: 3,
+            lambda e, view: view <= 3,
             5,
             self.fits,
         )

@@ -14,8 +14,12 @@ from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.protocol.leases import Reason
 from keepers.protocol.merge import Body
-from keepers.protocol.messages import SignedObservation
+from keepers.protocol.messages import Report, SignedObservation
 from keepers.protocol.nodes import Status
+from keepers.protocol.rebuild import EpochLog
+from keepers.protocol.refute import find
+from keepers.protocol.report import Facts, pack_signatures
+from keepers.protocol.uptime_tree import UptimeTree
 from keepers.roles.attester.decide import AttesterPlan, Propose
 from keepers.roles.attester.prices import PriceUnavailable
 from keepers.roles.attester.role import Attester
@@ -23,10 +27,13 @@ from keepers.roles.attester.signlog import ROWS
 from keepers.roles.settler.decide import Policy, SettlerPlan, TicketFacts
 from keepers.runtime.role import Fatal
 from keepers.runtime.ticker import Trigger
+from keepers.simulate.refuter import SignedReport
 from keepers.store.migrations import open_store
 from keepers.wire.codec import Beat, ObsBody, Proposal, SeatSignature, SignedObs, encode
 from keepers.wire.routing import Request, Router
+from keepers.wire.signatures import compact
 from tests.keepers.roles.town import GENESIS, OWNER, PRICE, Town, number
+from tests.keepers.roles.world_chain import ADDRESSES
 
 
 def test_quiet_network_reports_every_epoch_without_records() -> None:
@@ -588,3 +595,75 @@ def test_settler_with_something_due_looks_again_after_a_slot() -> None:
     assert block(town) == "skipped"
     town.clock.move_to(now + town.calendar.slot)
     assert block(town) == "done"
+
+
+def node_key(town: Town, node: int) -> int:
+    return number(town.node_keys[node])
+
+
+def test_a_cancelled_report_is_signed_again_with_the_next_view() -> None:
+    """Everybody notices, takes up the observations that are kept, and the epochs are reported anew, in order."""
+    town = Town()
+    town.run_epochs(8)
+    hub = town.world.hub
+    assert hub.last_epoch == 8
+    before = town.chain.attestations
+    tree = before._at(7)
+    town.world.call("hub", "cancel", tree.root, tree.header.pack(), sender=ADDRESSES["refuter"])
+    town.run_epochs(1)
+    assert hub.last_epoch == 9
+    assert (hub.cancels(7), hub.cancels(8), hub.cancels(9)) == (0, 1, 0)
+    views = [(e["epoch"], e["facts"] >> 56 & 255) for e in town.chain.log if e.name == "Report" and e["epoch"] > 6]
+    assert views == [(7, 0), (8, 0), (8, 1), (9, 0)]
+    assert [a.desk.last for a in town.attesters] == [9] * 4
+    assert town.chain.attestations.last == 9
+
+
+def test_a_slot_checked_in_on_chain_is_up_whatever_was_seen() -> None:
+    """Nobody hears the node, its key checks in: the report says it was up in that slot."""
+    town = Town()
+    town.run_epochs(3)
+    epoch = town.calendar.epoch(town.clock.now())
+    town.run(town.calendar.slot_start(epoch, 4) - 1)
+    town.agent.beater.muted.add(1)
+    town.run(town.calendar.slot_start(epoch, 5) + 30)
+    town.world.warp(town.clock.now(), 1)
+    town.world.call("hub", "check_in", 1, sender=node_key(town, 1))
+    town.run(town.calendar.slot_start(epoch, 7) - 1)
+    town.agent.beater.muted.clear()
+    town.run_epochs(2)
+    leaf = town.chain.attestations.leaf(1, epoch)
+    assert leaf & 0xFFF == 0b0000_0101_0000, "slot 5 was checked in, 4 and 6 were not seen"
+    assert town.chain.attestations.check_ins(epoch) == {1: 1 << 5}
+
+
+def test_nobody_signs_on_a_false_root_and_its_refutation_frees_the_network() -> None:
+    """A quorum's keys sign a root of garbage outside of any view: the honest programs stop, until it falls."""
+    town = Town()
+    town.run_epochs(2)
+    hub, e = town.world.hub, 3
+    town.run(town.calendar.end(e))
+    town.world.warp(town.clock.now(), 5)
+    tree = UptimeTree.at(town.chain.attestations.tree.snapshot())
+    challenged = hub._challenged(e)
+    header = tree.header.reported(count=3, challenged=challenged)
+    root = keccak(b"garbage")
+    facts = Facts(3, 0, 9, PRICE).pack()
+    x = keccak(keccak(b"") + root)
+    digest = Report(1, e, tree.ring_word, root, facts, x).digest(hub.domain)
+    who, sigs = pack_signatures({i: compact(town.seat_keys[i].sign_digest(digest)) for i in range(3)})
+    town.world.call("hub", "report", e, tree.ring_word, root, facts, [], b"", who, sigs, sender=OWNER)
+    log = EpochLog(header.pack(), root, ((b"", root),))
+    town.run(town.calendar.end(e) + 1_800)
+    assert hub.last_epoch == e
+    found = find(tree, log, facts, 1)
+    assert found is not None
+    struct, *rest = found.args
+    town.world.warp(town.clock.now(), 6)
+    town.world.call("refuter", "refute", SignedReport(*struct), *rest, sender=OWNER)
+    assert hub.last_epoch == e - 1
+    town.ended = e
+    town.run_epochs(2)
+    assert hub.last_epoch == e + 2
+    assert (hub.cancels(e), hub.cancels(e + 1)) == (1, 0)
+    assert town.chain.attestations.tree.ring_word == hub.ring_word(e + 2)

@@ -28,6 +28,8 @@ NAMES = {
     "LeaseEscrow": "escrow",
     "LeaseMarket": "market",
     "BurnMintEngine": "engine",
+    "ReportRefuter": "refuter",
+    "AttesterCommittee": "committee",
 }
 ADDRESSES = {name: 0xC0DE00 + i for i, name in enumerate(CONTRACTS)}
 KEEP = 400  # blocks whose state can still be read

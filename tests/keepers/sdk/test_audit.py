@@ -291,3 +291,27 @@ def test_read_history__parts_of_reports_that_were_replaced_are_not_kept(chain: C
     assert (found.first, found.last, found.base is not None and found.base.epoch) == (11, 40, 10)
     assert all(len(data) != 32 or root for e in found for data, root in e.log.parts)
     assert [e.epoch for e in found] == list(range(11, 41))
+
+
+def test_read_history__cancelled_epochs__no_longer_stand(chain: Chain, deployment: Any) -> None:
+    """A false report that fell is no fault of the chain's history; what was signed again is."""
+    chain.report(spoil="root")
+    chain.report()
+    chain.again(41)
+    chain._close([chain._event("Cancelled", first=41, last=42)])
+    found = read_history(chain, 0, chain.head())  # type: ignore[arg-type]
+    assert (found.last, found.cancelled) == (40, 2)
+    assert Audit(chain, deployment).rebuild().right  # type: ignore[arg-type]
+    chain.report()
+    made = Audit(chain, deployment).rebuild()  # type: ignore[arg-type]
+    assert made.right and made.tree.ring_word == chain.words[41]
+
+
+def test_read_history__a_cancellation_from_before_the_part_that_is_read(chain: Chain) -> None:
+    chain.again(9)
+    chain._close([chain._event("Cancelled", first=9, last=40)])
+    for _ in range(4):
+        chain.report()
+    found = read_history(chain, 0, chain.head(), after=10)  # type: ignore[arg-type]
+    assert (found.first, found.last, found.base is not None and found.base.epoch) == (11, 12, 10)
+    assert [e.epoch for e in found] == [11, 12]

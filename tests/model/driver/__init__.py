@@ -18,7 +18,7 @@ from tests.model.driver.credits import Credits
 from tests.model.driver.governance import Governance
 from tests.model.driver.leases import Leases
 from tests.model.driver.network import Network
-from tests.model.driver.sequences import WEIGHTS, sequence, shrink
+from tests.model.driver.sequences import WEIGHTS, failing, sequence, shrink
 from tests.model.driver.staking import Staking
 
 
@@ -31,4 +31,4 @@ class Driver(Governance, Network, Staking, Credits, Leases):
         self.keep()
 
 
-__all__ = ["WEIGHTS", "Call", "Driver", "Mismatch", "sequence", "shrink"]
+__all__ = ["WEIGHTS", "Call", "Driver", "Mismatch", "failing", "sequence", "shrink"]

@@ -44,7 +44,8 @@ class Base:
         self.parameters = Parameters(
             genesis=GENESIS, slot=10, epochs_per_period=4, dispute=2, grace=4, hub_abandon=1_200, unbonding=600,
             answer_window=300, cooldown=240, claim=200, escrow_abandon=1_200, market_max_age=360, engine_max_age=360,
-            registry_fee=WAD, holder=self.holder, owner=self.owner, guardian=self.guardian, builders=self.builders,
+            registry_fee=WAD, seat_bond=1_000 * WAD, notice=600,
+            holder=self.holder, owner=self.owner, guardian=self.guardian, builders=self.builders,
         )  # fmt: skip
         self.chain = Chain(self.parameters, self.owner)
         # the suite's own contracts sign nothing: as signers they refuse, as a wallet without EIP-1271 does
@@ -56,6 +57,7 @@ class Base:
         self.successes: Counter[str] = Counter()
         self.refusals: Counter[tuple[str, str]] = Counter()
         self.steps = 0
+        self.lying = False  # while a false report stands, whose root is not that of its records (I6)
         self.memory = Memory(GENESIS, UptimeTree(), {}, {}, Book(), [], [], [])
         self.memory.trees[0] = UptimeTree()
         self.warp(GENESIS)

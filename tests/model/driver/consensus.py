@@ -38,7 +38,8 @@ class Consensus(Base):
         indet = 0 if rng.random() < 0.8 else sum(1 << k for k in rng.sample(range(12), rng.randrange(1, 4)))
         merged = Merged(tuple(masks), indet, min(self._median(rng), 2**64 - 1), tuple(records))
         draft = UptimeTree.at(tree.snapshot())
-        built = report.build(draft, merged, count=len(masks), view=rng.randrange(4), challenged=self._is_challenged(e))
+        view = report.view_number(hub.cancels(e), rng.randrange(4))
+        built = report.build(draft, merged, count=len(masks), view=view, challenged=self._is_challenged(e))
         generation, seats = hub._signers(e)
         parts, data, digest = [], built.data, built.digest(generation, hub.domain)
         if len(records) > 1 and rng.random() < 0.3:
@@ -134,7 +135,7 @@ class Consensus(Base):
             self.warp(self.calendar.end(first))
             over = first
         hi = min(over, first + rng.choice((0, 0, 1, 5, 23, 24)))
-        view = rng.randrange(4) if rng.random() < 0.97 else 2**24
+        view = report.view_number(hub.cancels(first), rng.randrange(4)) if rng.random() < 0.97 else 2**24
         if rng.random() < 0.03:
             hi += rng.choice((24, 25))
         generation, seats = hub._signers(first)

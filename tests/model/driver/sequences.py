@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tests.model.driver.calls import Mismatch, Step
@@ -24,11 +25,27 @@ LEASE_KINDS = frozenset(
 )
 
 
-def sequence(seed: int, length: int) -> list[Step]:
-    """A random sequence of steps."""
+def sequence(seed: int, length: int, weights: Mapping[str, int] = WEIGHTS) -> list[Step]:
+    """A random sequence of steps, of kinds as frequent as their weights."""
     rng = random.Random(seed)
-    kinds = rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=length)
+    kinds = rng.choices(list(weights), list(weights.values()), k=length)
     return [(kind, rng.getrandbits(48)) for kind in kinds]
+
+
+def failing(driver: Base, steps: list[Step]) -> str | None:
+    """What is wrong in a sequence, after shrinking; None if nothing is."""
+    try:
+        driver.run(steps)
+    except Mismatch as error:
+        found = error
+    else:
+        return None
+    small = shrink(driver, steps)
+    try:
+        driver.run(small)
+    except Mismatch as error:
+        found = error
+    return f"{found}\nsteps that show it: {small}"
 
 
 def shrink(driver: Base, steps: list[Step], budget: int = 400) -> list[Step]:

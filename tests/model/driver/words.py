@@ -16,7 +16,8 @@ Reader = Callable[[Any], list[Row]]
 
 def readers(world: World) -> dict[int, Reader]:
     """A reader for every store of the model, at the present second."""
-    return _token(world) | _pool(world) | _registry(world) | _hub(world) | _escrow(world) | _engine(world)
+    money = _token(world) | _pool(world) | _escrow(world) | _engine(world)
+    return money | _registry(world) | _hub(world) | _refuter(world) | _committee(world)
 
 
 def _nothing(_: Any) -> list[Row]:
@@ -91,12 +92,25 @@ def _hub(world: World) -> dict[int, Reader]:
             ("hub", "committee", (epoch,), h.committee(epoch)),
         ]
 
+    def header(_: Any) -> list[Row]:
+        """A cancellation shows in the views of every epoch that fell."""
+        rows = numbers(None)
+        for e in range(max(0, h.last_epoch - 1), h.top + 2):
+            rows += [
+                ("hub", "cancels", (e,), h.cancels(e)),
+                ("hub", "usable_at", (e,), h.usable_at(e)),
+                ("hub", "seed", (e,), h.seed(e)),
+                ("refuter", "state", (e,), world.refuter.state(e)),
+            ]
+        return rows
+
+    def standing(k: Any) -> list[Row]:
+        if k > h.last_epoch:
+            return []  # it fell
+        return [("hub", "ring_word", (k,), h.ring_word(k)), ("hub", "meta", (k,), h.meta(k))]
+
     return {
-        id(h.standing): lambda k: [
-            ("hub", "ring_word", (k,), h.ring_word(k)),
-            ("hub", "meta", (k,), h.meta(k)),
-            ("hub", "usable_at", (k,), h.usable_at(k)),
-        ],
+        id(h.standing): standing,
         id(h.seeds): lambda k: [("hub", "seed", (k,), h.seed(k))],
         id(h.periods): lambda k: [("hub", "period_word", (k,), h.periods[k].pack())],
         id(h.posted): _nothing,
@@ -105,7 +119,41 @@ def _hub(world: World) -> dict[int, Reader]:
         id(h._older): lambda _: [
             ("hub", "committee", (x,), h.committee(x)) for x in range(max(0, epoch - 9), epoch + 9)
         ],
-        id(h._header): numbers,
+        id(h._header): header,
+        id(h.resigned): lambda k: [("hub", "cancels", (k,), h.cancels(k)), ("hub", "seed", (k + 1,), h.seed(k + 1))],
+        id(h.check_in_slots): lambda k: [("hub", "check_ins", k, h.check_ins(*k))],
+    }
+
+
+def _refuter(world: World) -> dict[int, Reader]:
+    r = world.refuter
+    return {
+        id(r.committed): lambda k: [("refuter", "committed_at", (k,), r.committed_at(k))],
+        id(r.faults): lambda k: [("refuter", "fault_of", k, r.fault_of(*k))],
+    }
+
+
+def _committee(world: World) -> dict[int, Reader]:
+    c = world.committee
+
+    def account(k: Any) -> list[Row]:
+        return [
+            ("committee", "seat_of", (k,), c.seat_of(k)),
+            ("committee", "state", (k,), c.state(k)),
+            ("committee", "endpoint", (k,), c.endpoint(k)),
+        ]
+
+    def tables(_: Any) -> list[Row]:
+        return [("committee", "seats", (), c.seats()), ("committee", "pending", (), c.pending())]
+
+    return {
+        id(c.accounts): account,
+        id(c.endpoints): account,
+        id(c.tables): tables,
+        id(c.times): tables,
+        id(c.committed): lambda k: [("committee", "committed_at", (k,), c.committed_at(k))],
+        id(c.punishments): lambda k: [("committee", "punished", k, c.punished(*k))],
+        id(c.proofs): _nothing,
     }
 
 

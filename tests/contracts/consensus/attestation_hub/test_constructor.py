@@ -24,13 +24,17 @@ NAMES = (
     "price",
     "bound",
     "guardian",
+    "refuter",
+    "committee",
+    "feed",
 )
 
 
 def build(net: Suite, **changes: Any) -> Any:
     q = net.parameters
     values = [net.registry.address, net.pool.address, q.genesis, q.slot, q.epochs_per_period, q.dispute, q.grace,
-              q.abandon, q.price, q.bound, GUARDIAN.address]  # fmt: skip
+              q.abandon, q.price, q.bound, GUARDIAN.address, net.refuter.address, net.seats.address,
+              ZERO_ADDRESS]  # fmt: skip
     arguments = dict(zip(NAMES, values, strict=True)) | changes
     return compiled("consensus/AttestationHub.vy").deploy(*arguments.values(), sender=OWNER.address)
 
@@ -39,6 +43,7 @@ def test_starts_empty_paused_and_priced(bare: Suite) -> None:
     hub, q = bare.hub, bare.parameters
     assert (hub.owner(), hub.pending_owner(), hub.guardian()) == (OWNER.address, ZERO_ADDRESS, GUARDIAN.address)
     assert (hub.REGISTRY(), hub.POOL()) == (bare.registry.address, bare.pool.address)
+    assert (hub.REFUTER(), hub.COMMITTEE(), hub.FEED()) == (bare.refuter.address, bare.seats.address, ZERO_ADDRESS)
     assert (hub.DISPUTE(), hub.GRACE(), hub.ABANDON()) == (q.dispute * q.epoch, q.grace, q.abandon)
     assert (hub.RING(), hub.VERSION()) == (RING, "1")
     assert (hub.last_epoch(), hub.counters(), hub.newest_usable()) == (0, 0, 0)
@@ -59,6 +64,7 @@ def test_domain_is_published(bare: Suite) -> None:
     [
         ({"registry": ZERO_ADDRESS}, "hub: no peer"),
         ({"pool": ZERO_ADDRESS}, "hub: no peer"),
+        ({"refuter": ZERO_ADDRESS}, "hub: no peer"),
         ({"genesis": 0}, "epochs: genesis"),
         ({"slot": 0}, "epochs: slot"),
         ({"slot": 3_601}, "epochs: slot"),

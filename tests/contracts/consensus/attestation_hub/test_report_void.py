@@ -24,10 +24,10 @@ def test_grows_v_and_leaves_the_root(net: Suite) -> None:
     net.report({2: ALL}, indet=1)
     root, before = net.uptime.root, net.uptime.header
     net.at(net.parameters.end(3))
-    args = arguments(net, 3, view=1 << 16 | 5)
+    args = arguments(net, 3, view=5)
     net.hub.report_void(*args, sender=RELAYER.address)
     header = header_word(3, 2, before >> 64 & M32, before >> 96 & M32, 8, void=True)
-    digest = net.void_digest(1, 2, 3, net.uptime.word, 1 << 16 | 5)
+    digest = net.void_digest(1, 2, 3, net.uptime.word, 5)
     (event,) = events(net.hub, "Voided")
     assert (event.first, event.last, event.header) == (2, 3, header)
     assert (event.digest, event.who) == (digest, 0b111)

@@ -238,3 +238,10 @@ def test_not_while_an_epoch_waits_for_the_table_to_be_forgotten(net: Suite) -> N
     net.go(2 + 24)
     setting(net, 40, [seat(0)])
     assert net.hub.committee(40)[0] == 4
+
+
+def test_the_committee_contract_may_too(bare: Suite) -> None:
+    """Beside the owner, the suite's AttesterCommittee hands over the tables that are due."""
+    seats = [seat(i).address for i in range(4)]
+    bare.hub.set_committee(1, seats, [""] * 4, sender=bare.seats.address)
+    assert bare.hub.committee(1)[0] == 1

@@ -10,7 +10,7 @@ import pytest
 
 from tests.contracts.consensus.drafts import events
 from tests.support.actors import GUARDIAN, OWNER, checksum
-from tests.support.suite import Suite, compiled
+from tests.support.suite import ZERO_ADDRESS, Suite, compiled
 from tests.support.vectors import rows
 
 
@@ -22,7 +22,7 @@ def golden(bare: Suite) -> Iterator[Suite]:
         boa.env.evm.patch.chain_id = domain["chain_id"]
         bare.hub = compiled("consensus/AttestationHub.vy").deploy(
             bare.registry.address, bare.pool.address, q.genesis, q.slot, q.epochs_per_period, q.dispute, q.grace,
-            q.abandon, q.price, q.bound, GUARDIAN.address,
+            q.abandon, q.price, q.bound, GUARDIAN.address, bare.refuter.address, ZERO_ADDRESS, ZERO_ADDRESS,
             override_address=checksum(domain["contract"]), sender=OWNER.address,
         )  # fmt: skip
         bare.registry.set_count(2**24 - 1)

@@ -1,13 +1,14 @@
-"""What a reader may rely on: the words of reports and prices, quorum, committee, read_leaf."""
+"""What a reader may rely on: the words of reports and prices, quorum, committee."""
 
 from __future__ import annotations
+
+from copy import deepcopy
 
 import boa
 import pytest
 
 from tests.support.actors import OWNER
 from tests.support.suite import ZERO_ADDRESS, Suite, create_address
-from tests.support.uptime import ALL
 
 
 @pytest.mark.parametrize("n", range(1, 32))
@@ -29,75 +30,6 @@ def test_committee_of_an_epoch(net: Suite) -> None:
     assert net.hub.committee(0) == (0, ZERO_ADDRESS, 0)
     assert net.hub.committee(3) == (1, create_address(net.hub.address, 1), 4)
     assert net.hub.committee(4) == net.hub.committee(2**255) == (2, create_address(net.hub.address, 2), 7)
-
-
-def test_read_leaf_through_any_second(net: Suite) -> None:
-    net.report({3: 0b1010})
-    net.report({3: ALL, 4: 1}, indet=0b11)
-    net.report({3: ALL})
-    net.report({5: 0b100000000001})
-    header, start = net.uptime.header, net.parameters.start(4)
-    net.make_usable()
-    for node in (0, 3, 4, 5):
-        leaf, proof = net.uptime.leaf(node), net.uptime.proof(node)
-        for offset in (0, 1, 299, 300, 1_234, 3_599, 3_600):
-            found = net.hub.read_leaf(4, header, node, leaf, proof, start + offset)
-            assert found == (
-                net.uptime.true_down(4, node, offset),
-                net.uptime.true_fault(4, node, offset),
-                net.uptime.true_unproven(4, node),
-                0,
-            )
-
-
-def test_read_leaf_of_a_void_epoch(net: Suite) -> None:
-    net.report({3: ALL})
-    net.void()
-    net.make_usable()
-    header, leaf, proof = net.proof(3)
-    found = net.hub.read_leaf(2, header, 3, leaf, proof, net.parameters.end(2))
-    assert found[:2] == (7_200, 3_600), "void is down, not fault"
-    header, leaf, proof = net.proof(0)
-    assert net.hub.read_leaf(2, header, 0, leaf, proof, net.parameters.end(2))[:2] == (3_600, 0)
-
-
-def test_read_leaf_needs_a_usable_epoch(net: Suite) -> None:
-    net.report()
-    header, leaf, proof = net.proof(0)
-    with boa.reverts("hub: not usable yet"):
-        net.hub.read_leaf(1, header, 0, leaf, proof, net.parameters.end(1))
-    with boa.reverts("hub: not usable"):
-        net.hub.read_leaf(2, header, 0, leaf, proof, net.parameters.end(2))
-
-
-def test_read_leaf_refuses_what_does_not_prove(net: Suite) -> None:
-    net.report({3: ALL})
-    net.report()
-    net.make_usable()
-    header, leaf, proof = net.proof(3)
-    end = net.parameters.end(2)
-    for arguments in (
-        (2, header + 1, 3, leaf, proof, end),
-        (2, header, 2, leaf, proof, end),
-        (2, header, 3, leaf + 1, proof, end),
-        (2, header, 3, 0, proof, end),
-        (2, header, 3, leaf, [*proof[:-1], bytes(32)], end),
-        (1, header, 3, leaf, proof, net.parameters.end(1)),
-    ):
-        with boa.reverts("hub: proof"):
-            net.hub.read_leaf(*arguments)
-    for path in (proof[:1], []):
-        with boa.reverts("merkle: proof"):
-            net.hub.read_leaf(2, header, 3, leaf, path, end)
-
-
-def test_read_leaf_only_within_the_epoch(net: Suite) -> None:
-    net.report()
-    net.make_usable()
-    header, leaf, proof = net.proof(0)
-    for t in (net.parameters.start(1) - 1, net.parameters.end(1) + 1, 0, 2**255):
-        with boa.reverts("hub: time"):
-            net.hub.read_leaf(1, header, 0, leaf, proof, t)
 
 
 def test_nothing_was_reported_yet(net: Suite) -> None:
@@ -131,3 +63,13 @@ def test_owner_and_domain(net: Suite) -> None:
     assert (net.hub.owner(), net.hub.pending_owner()) == (OWNER.address, ZERO_ADDRESS)
     _, name, version, chain, contract, _, _ = net.hub.eip712Domain()
     assert (name, version, chain, contract) == ("Hearth", "1", boa.env.evm.patch.chain_id, net.hub.address)
+
+
+def test_cancels_are_counted_by_epoch(net: Suite) -> None:
+    """Of an epoch that stands, of one that fell and waits, of one that never was; never of those to come."""
+    net.report()
+    before = deepcopy(net.uptime)
+    net.report()
+    assert [net.hub.cancels(e) for e in (0, 1, 2, 3, 2**255)] == [0] * 5
+    net.hub.cancel(before.root, before.header, sender=net.refuter.address)
+    assert [net.hub.cancels(e) for e in (1, 2, 3)] == [0, 1, 0]

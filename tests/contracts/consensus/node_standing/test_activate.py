@@ -155,5 +155,5 @@ def test_a_proof_of_another_node(proofs: Suite) -> None:
     proofs.registry.set_node(3, node_word(PENDING))
     proofs.report({3: ALL, 2: 1})
     proofs.make_usable()
-    with boa.reverts("hub: proof"):
+    with boa.reverts("standing: proof"):
         proofs.standing.activate(3, *proofs.proof(1))

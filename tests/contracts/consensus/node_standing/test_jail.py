@@ -136,5 +136,5 @@ def test_a_proof_of_another_node(proofs: Suite) -> None:
     first, _ = outage(proofs, 13)
     proofs.make_usable()
     proofs.registry.set_node(NODE + 1, node_word(ACTIVE, clean=1))
-    with boa.reverts("hub: proof"):
+    with boa.reverts("standing: proof"):
         proofs.standing.jail(NODE + 1, *first, *proofs.proof(NODE))
