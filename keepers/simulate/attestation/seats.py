@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete
 from sqlmodel import SQLModel
 
+from keepers.chain.codec import CONTRACTS
 from keepers.chain.contracts import Suite
-from keepers.chain.deployment import CONTRACTS, Deployment
+from keepers.chain.deployment import Deployment
 from keepers.chain.keys import LocalSigner
 from keepers.roles.attester import tables
 from keepers.roles.attester.role import Attester
