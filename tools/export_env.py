@@ -31,6 +31,8 @@ OTHERS = {
     "HEARTH_DEPLOY_PASSWORD_FILE": "`ape run deploy`: file with the password of the deploying account",
     "HEARTH_MODEL_SEQUENCES": "tests: number of random sequences of the model beside the bytecode",
     "HEARTH_REFUTE_SEQUENCES": "tests: the same, with reports that fall",
+    "HEARTH_REFUTE_ATTEMPTS": "tests: number of random attempts at an honest report",
+    "HEARTH_REFUTE_RECORDS": "tests: records of the largest report in which every place is made wrong",
     "HEARTH_SEAT_SEQUENCES": "tests: the same, with bonded seats",
     "HEARTH_BENCH_PEERS": "`make bench`: folder of the peers' harness",
     "HEARTH_CRASH_AT": "tests: the crash point, and which pass of it, at which the process kills itself",
