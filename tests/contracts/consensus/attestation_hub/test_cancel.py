@@ -259,6 +259,20 @@ def test_a_period_word_is_erased_by_a_void_epoch(net: Suite) -> None:
     assert period_of(net, net.hub.period_word(0)) == (q.price, per + 3)
 
 
+@pytest.mark.parametrize("void", [False, True])
+def test_a_period_word_of_an_earlier_report_stays(net: Suite, void: bool) -> None:
+    net.report_until(net.parameters.epochs_per_period)
+    word, before = net.hub.period_word(0), deepcopy(net.uptime)
+    assert word != 0
+    net.report(price=21 * PRICE_ONE // 10)
+    cancel(net, before)
+    if void:
+        void_again(net, 1)
+    else:
+        again(net)
+    assert net.hub.period_word(0) == word
+
+
 def test_period_words_of_two_periods(net: Suite) -> None:
     """Reports of a whole period fall, in one go, as after a long silence."""
     q = net.parameters
