@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 
 from keepers.protocol.errors import HearthError
+from keepers.store.file_lock import FileLock
 
 
 class KeyLock:
@@ -14,30 +13,21 @@ class KeyLock:
 
     def __init__(self, folder: Path, chain_id: int, address: str) -> None:
         self._path = folder / f"{chain_id}-{address.lower()}.lock"
-        self._handle: int | None = None
+        self._lock = FileLock(self._path)
         self._address = address
 
     def acquire(self) -> None:
         """Raises H1202 that names the process which holds the key."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
-            os.close(handle)
+        holder = self._lock.acquire()
+        if holder is not None:
             raise HearthError(
                 "H1202",
                 f"process {holder} already sends with {self._address}",
                 why=("two senders of one key would collide in their nonces",),
                 next=("stop it first, or give this role a key of its own",),
-            ) from None
-        os.ftruncate(handle, 0)
-        os.write(handle, str(os.getpid()).encode())
-        self._handle = handle
+            )
 
     def release(self) -> None:
-        """Let it go. The file stays: removing it would let two processes lock two files of one name."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        """Let it go."""
+        self._lock.release()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import stat
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
+from keepers.store.file_lock import FileLock
 
 MEMORY = Path("/dev/shm")  # noqa: S108  gone at the next boot, in no backup; owner and mode are checked
 _WIDTH = 20 + 1 + 64 + 1
@@ -31,31 +31,21 @@ def _held(by: str) -> HearthError:
     )
 
 
-class FileLock:
+class LogLock:
     """An exclusive lock on a file beside the log. It ends with the process, however that ends."""
 
     def __init__(self, folder: Path, scope: str) -> None:
-        self._path = folder / f"signlog-{_name(scope)}.lock"
-        self._handle: int | None = None
+        self._lock = FileLock(folder / f"signlog-{_name(scope)}.lock")
 
     def acquire(self) -> None:
         """Raises H6403 that names the process which has it."""
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(handle, 32).decode("ascii", "replace").strip() or "another"
-            os.close(handle)
-            raise _held(f"process {holder}") from None
-        os.ftruncate(handle, 0)
-        os.write(handle, str(os.getpid()).encode())
-        self._handle = handle
+        holder = self._lock.acquire()
+        if holder is not None:
+            raise _held(f"process {holder}")
 
     def release(self) -> None:
-        """Let it go. The file stays: removing it would let two processes lock two files of one name."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        """Let it go."""
+        self._lock.release()
 
 
 class MachineLock:

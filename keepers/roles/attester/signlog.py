@@ -49,7 +49,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
-from keepers.roles.attester.locks import FileLock, MachineLock, ServerLock, Witness, machine_id
+from keepers.roles.attester.locks import LogLock, MachineLock, ServerLock, Witness, machine_id
 from keepers.store.engine import Store, open_engine
 from keepers.store.faults import as_ours
 from keepers.store.writer import begin_write
@@ -153,7 +153,7 @@ class SignLog:
         keeps its mark in the machine's memory; a local network, which dies with its folder, has it there."""
         path = path.expanduser().resolve()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        locks: list[Any] = [FileLock(path.parent, scope)] + ([MachineLock(scope)] if machine_wide else [])
+        locks: list[Any] = [LogLock(path.parent, scope)] + ([MachineLock(scope)] if machine_wide else [])
         place = f"{machine_id()}:{path}"
         witness = Witness.of(scope) if machine_wide else Witness.of(scope, path.parent)
         return _opened(lambda: _Own(open_engine(f"sqlite:///{path}", PRAGMAS), locks), scope, place, witness)
