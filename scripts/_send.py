@@ -19,7 +19,8 @@ from scripts._plan import Plan, Step
 # A rehearsal's gas is exact for the state it ran on; a margin covers words that somebody else touched since.
 GAS_MARGIN = 5  # a fifth more
 _KNOWN = ("already known", "already imported", "known transaction", "alreadyknown")
-_NONCE_LOW = ("nonce too low",)
+_NONCE_TAKEN = ("nonce too low", "replacement")
+_CHEAP = ("fee", "underpriced")
 
 
 class Chain(Protocol):
@@ -95,7 +96,11 @@ def _lost(step: Step) -> DeployError:
 
 
 class Sender:
-    """Runs a plan against a chain with a journal. `window` transactions may be under way at once."""
+    """Runs a plan against a chain with a journal.
+
+    `window` transactions may be under way at once. Seconds: `poll` between looks for a receipt, `resend` between two
+    hand-overs of a transaction that is not mined, `patience` for the receipt of a spent nonce, `limit` for one step.
+    """
 
     def __init__(
         self,
@@ -108,12 +113,13 @@ class Sender:
         poll: float = 2.0,
         limit: float = 900.0,
         patience: float = 10.0,
+        resend: float = 10.0,
         ceiling: int | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._chain, self._plan, self._journal, self._sign = chain, plan, journal, sign
         self._window, self._poll, self._limit, self._patience = window, poll, limit, patience
-        self._ceiling, self._say = ceiling, say
+        self._resend, self._ceiling, self._say = resend, ceiling, say
 
     def run(self) -> list[Mapping[str, Any]]:
         """Receipts of all steps in their order. Raises DeployError; what was sent stays in the journal."""
@@ -128,6 +134,7 @@ class Sender:
         return receipts
 
     def _dispatch(self, step: Step) -> None:
+        """Hands the step's newest attempt over, the same bytes each time. Raises H7117 where the node refuses it."""
         sends = self._journal.sends(step.nonce)
         if self._mined_nonce() > step.nonce:
             if not sends:
@@ -135,18 +142,13 @@ class Sender:
             return  # most likely ours: the wait looks for its receipt
         if not sends:
             sends = [self._attempt(step)]
-        try:
-            self._broadcast(sends[-1])
-        except RpcError as error:
-            words = error.message.lower()
-            if any(word in words for word in _NONCE_LOW):
-                return  # mined meanwhile, by us or not: the wait tells
-            if "fee" in words or "underpriced" in words:
-                self._broadcast(self._attempt(step))  # the old attempt has become too cheap
-                return
+        refusal = self._broadcast(sends[-1])
+        if refusal and any(word in refusal.lower() for word in _CHEAP):
+            refusal = self._broadcast(self._attempt(step))  # the old attempt has become too cheap
+        if refusal:
             raise DeployError(
-                "H7117", f"the node refused step {step.key}: {error.message}", next_="correct it, then --resume"
-            ) from None
+                "H7117", f"the node refused step {step.key}: {refusal}", next_="correct it, then --resume"
+            )
 
     def _attempt(self, step: Step) -> Send:
         """A signed attempt, in the journal."""
@@ -155,18 +157,20 @@ class Sender:
         self._journal.sending(send)
         return send
 
-    def _broadcast(self, send: Send) -> None:
+    def _broadcast(self, send: Send) -> str:
+        """The node's refusal; empty where it has the transaction, or one of the same nonce: the wait tells whose."""
         try:
             self._chain.call("eth_sendRawTransaction", send.raw)
         except RpcError as error:
-            if not any(word in error.message.lower() for word in _KNOWN):
-                raise
+            words = error.message.lower()
+            return "" if any(word in words for word in (*_KNOWN, *_NONCE_TAKEN)) else error.message
+        return ""
 
     def _mined_nonce(self) -> int:
         return int(self._chain.call("eth_getTransactionCount", self._plan.deployer, "latest"), 16)
 
     def _await(self, step: Step, number: int) -> Mapping[str, Any]:
-        begun = time.monotonic()
+        begun = handed_over = time.monotonic()
         passed_at: float | None = None
         while True:
             if passed_at is None and self._mined_nonce() > step.nonce:
@@ -181,6 +185,9 @@ class Sender:
             # nodes behind one address may lag: a nonce that is spent is lost only when no receipt follows
             if passed_at is not None and time.monotonic() - passed_at > self._patience:
                 raise _lost(step)
+            if time.monotonic() - handed_over > self._resend:
+                self._dispatch(step)  # a node may forget what it took
+                handed_over = time.monotonic()
             if time.monotonic() - begun > self._limit:
                 raise DeployError(
                     "H7118",

@@ -52,6 +52,22 @@ class Flaky:
         return self.chain.call(method, *params)
 
 
+class Forgetful:
+    """A node that says yes to the first hand-over of each transaction and forgets it; `words` refuses later ones."""
+
+    def __init__(self, chain: Anvil, words: str = "") -> None:
+        self.chain, self.words, self.seen = chain, words, set[str]()
+
+    def call(self, method: str, *params: Any) -> Any:
+        if method == "eth_sendRawTransaction":
+            if params[0] not in self.seen:
+                self.seen.add(params[0])
+                return "0x" + keccak(bytes.fromhex(params[0][2:])).hex()
+            if self.words:
+                raise RpcError(method, self.words)
+        return self.chain.call(method, *params)
+
+
 @pytest.fixture(scope="module")
 def chain() -> Iterator[Anvil]:
     with Anvil.start() as made:
@@ -133,6 +149,77 @@ def test_resume__power_cut_at_every_send__completes_once(
         for step in plan.steps:
             assert chain.call("eth_getCode", step.address, "latest") != "0x"
         assert chain.call("evm_revert", before) is True
+
+
+@pytest.mark.parametrize("window", [1, 100], ids=["one-by-one", "all-at-once"])
+def test_send__node_forgets_what_it_took__is_handed_over_again(
+    chain: Anvil,
+    site: d.Site,
+    profile: Profile,
+    artifacts: dict[str, Artifact],
+    rehearsed: list[int],
+    tmp_path: Path,
+    window: int,
+) -> None:
+    plan = make(profile, artifacts, site, rehearsed)
+    journal = Journal(tmp_path / "j.jsonl")
+    journal.begin(plan.dump())
+    receipts = Sender(Forgetful(chain), plan, journal, sign, window=window, poll=0.01, resend=0.02, limit=20).run()
+    assert [r["transactionHash"] for r in receipts] == [journal.sends(s.nonce)[0].hash for s in plan.steps]
+    assert all(len(journal.sends(step.nonce)) == 1 for step in plan.steps)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("insufficient funds for gas * price + value", "H7117"),
+        ("already known", "H7118"),
+        ("replacement transaction underpriced", "H7118"),
+    ],
+)
+def test_send__node_refuses_the_second_hand_over__says_why_or_waits(
+    chain: Anvil,
+    site: d.Site,
+    profile: Profile,
+    artifacts: dict[str, Artifact],
+    rehearsed: list[int],
+    tmp_path: Path,
+    words: str,
+    code: str,
+) -> None:
+    plan = make(profile, artifacts, site, rehearsed)
+    journal = Journal(tmp_path / "j.jsonl")
+    journal.begin(plan.dump())
+    with pytest.raises(DeployError, match=code):
+        Sender(Forgetful(chain, words), plan, journal, sign, poll=0.01, resend=0.02, limit=0.5).run()
+
+
+def test_send__forgotten_one_has_become_too_cheap__a_dearer_one_is_mined(
+    chain: Anvil, site: d.Site, profile: Profile, artifacts: dict[str, Artifact], rehearsed: list[int], tmp_path: Path
+) -> None:
+    plan = make(profile, artifacts, site, rehearsed)
+    journal = Journal(tmp_path / "j.jsonl")
+    journal.begin(plan.dump())
+
+    def dearer(step: Step, gas: int, fees: Fees) -> bytes:
+        return sign(step, gas, Fees(fees.cap + len(journal.sends(step.nonce)), fees.tip))
+
+    class Dear(Forgetful):
+        """Forgets the first attempt of a nonce and calls it too cheap from then on; takes the next one."""
+
+        def call(self, method: str, *params: Any) -> Any:
+            if method == "eth_sendRawTransaction" and any(
+                params[0] == journal.sends(step.nonce)[-1].raw
+                for step in plan.steps
+                if len(journal.sends(step.nonce)) > 1
+            ):
+                return self.chain.call(method, *params)
+            return super().call(method, *params)
+
+    node = Dear(chain, "max fee per gas less than block base fee")
+    receipts = Sender(node, plan, journal, dearer, poll=0.01, resend=0.02, limit=20).run()
+    assert [r["transactionHash"] for r in receipts] == [journal.sends(s.nonce)[1].hash for s in plan.steps]
+    assert all(len(journal.sends(step.nonce)) == 2 for step in plan.steps)
 
 
 def test_resume__line_cut_off_in_the_journal__is_signed_again(
