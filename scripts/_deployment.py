@@ -281,6 +281,7 @@ def run_plan(
         # On a local chain the nonces keep the order and a failure costs nothing, so nothing waits for a block.
         window=len(plan.steps) if local else 1,
         poll=0.1 if local else 2.0,
+        resend=1.0 if local else 10.0,
         ceiling=ceiling,
         say=click.echo,
     )
@@ -355,6 +356,7 @@ def send_calls(
         lambda step, gas, fees: _ape.sign(chain, account, plan.chain_id, step, gas, fees),
         window=len(steps) if record.local else 1,
         poll=0.1 if record.local else 2.0,
+        resend=1.0 if record.local else 10.0,
         say=click.echo,
     ).run()
     journal.finish()

@@ -98,8 +98,10 @@ def _lost(step: Step) -> DeployError:
 class Sender:
     """Runs a plan against a chain with a journal.
 
-    `window` transactions may be under way at once. Seconds: `poll` between looks for a receipt, `resend` between two
-    hand-overs of a transaction that is not mined, `patience` for the receipt of a spent nonce, `limit` for one step.
+    `window` transactions may be under way at once, never more than one block holds: a node that must cut a row of
+    nonces in two may throw away those behind the cut (anvil does). Seconds: `poll` between looks for a receipt,
+    `resend` between two hand-overs of a transaction that is not mined, `patience` for the receipt of a spent nonce,
+    `limit` for one step.
     """
 
     def __init__(
@@ -126,12 +128,18 @@ class Sender:
         receipts: list[Mapping[str, Any]] = []
         sent = 0
         steps = self._plan.steps
+        room = int(self._chain.call("eth_getBlockByNumber", "latest", False)["gasLimit"], 16)
         while len(receipts) < len(steps):
-            while sent < len(steps) and sent - len(receipts) < self._window:
+            while sent < len(steps) and self._may_send(steps[len(receipts) : sent + 1], room):
                 self._dispatch(steps[sent])
                 sent += 1
             receipts.append(self._await(steps[len(receipts)], len(receipts) + 1))
         return receipts
+
+    def _may_send(self, under_way: list[Step], room: int) -> bool:
+        """Whether the last of `under_way` may go out while the others are; `room` is the gas of one block."""
+        fits = sum(gas_limit(step) for step in under_way) <= room
+        return len(under_way) == 1 or (len(under_way) <= self._window and fits)
 
     def _dispatch(self, step: Step) -> None:
         """Hands the step's newest attempt over, the same bytes each time. Raises H7117 where the node refuses it."""

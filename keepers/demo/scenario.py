@@ -152,14 +152,14 @@ class Plot:
         last = renter.suite.hub.last_epoch(at=renter.head())
         self.story.tell("report", f"epoch {last} is on chain, one transaction for {sum(NODES.values())} nodes")
         self._sign_offers(providers, fleet)
+        self._wait("active nodes", lambda: all(w.status is Status.ACTIVE for w in renter.reads.nodes()))
+        self.story.tell("active", "the first clean epoch is usable: the settler has activated every node")
         wallet = renter.buy(10 * WAD)
         self.story.tell(
             "buy",
             f"renter burns tokens for ${usd(wallet.credits_wei, 4)} of credits, which carry"
             f" {tokens(wallet.backing_wei)} HRTH of backing",
         )
-        self._wait("active nodes", lambda: all(w.status is Status.ACTIVE for w in renter.reads.nodes()))
-        self.story.tell("active", "the first clean epoch is usable: the settler has activated every node")
         view = self._rent(renter)
         gone = self._freeze(renter, view, fleet)
         view = self._close(renter, view)

@@ -24,7 +24,7 @@ from scripts._errors import DeployError
 from scripts._journal import Journal
 from scripts._plan import ORDER, Plan, Step
 from scripts._profile import Profile, load_profile
-from scripts._send import Fees, Sender
+from scripts._send import Fees, Sender, gas_limit
 from tools.compile import Artifact, build
 
 DEPLOYER = LocalSigner(keccak(b"deployer"))
@@ -149,6 +149,26 @@ def test_resume__power_cut_at_every_send__completes_once(
         for step in plan.steps:
             assert chain.call("eth_getCode", step.address, "latest") != "0x"
         assert chain.call("evm_revert", before) is True
+
+
+def test_send__more_gas_than_a_block_holds__each_is_sent_once(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    """anvil throws away what stands behind the transaction at which a block is full."""
+    with Anvil.start(block_time=1.0) as slow:
+        slow.call("anvil_setBalance", DEPLOYER.address, hex(10**21))
+        site = d.look(slow, DEPLOYER.address)
+        plan = d.rehearse(d.make_plan(load_profile("local"), artifacts, site, DEPLOYER.address, True), site, slow.url)
+        assert sum(gas_limit(step) for step in plan.steps) > 30_000_000  # what a block of anvil's holds
+        sent: list[str] = []
+
+        class Counting:
+            def call(self, method: str, *params: Any) -> Any:
+                sent.extend(params if method == "eth_sendRawTransaction" else ())
+                return slow.call(method, *params)
+
+        journal = Journal(tmp_path / "j.jsonl")
+        journal.begin(plan.dump())
+        receipts = Sender(Counting(), plan, journal, sign, window=100, poll=0.05, limit=30).run()
+        assert len(receipts) == len(sent) == len(plan.steps)
 
 
 @pytest.mark.parametrize("window", [1, 100], ids=["one-by-one", "all-at-once"])
