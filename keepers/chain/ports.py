@@ -165,3 +165,7 @@ class Sender(Protocol):
     def status(self, key: str) -> Sent | None:
         """Where the row of that key stands; None if there is none."""
         ...
+
+    def spent(self, since: int) -> tuple[int, int]:
+        """(wei of gas paid by transactions mined and recorded since then, time of the first of them)."""
+        ...

@@ -16,6 +16,7 @@ from keepers.cli.options import FILE, Options, group
 from keepers.cli.stake import own_provider
 from keepers.cli.status import lease_data, lease_text
 from keepers.protocol.errors import HearthError
+from keepers.protocol.units import GWEI, WAD
 
 if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @group(default="list")
 def node() -> None:
-    """Your machines: list, register, price, drain, retire; and leases on them: notice, leave."""
+    """Your machines: list, register, price, drain, check-in, retire; and leases on them: notice, leave."""
 
 
 @node.command("list")
@@ -255,6 +256,49 @@ def leave(options: Options, lease: str) -> None:
     after = hearth.leave(lease, options.progress)
     options.emit("lease", lease_data(after), lambda: lease_text(options, after), hearth)
     options.note(f"next  hearth receipt {after.ordinal}")
+
+
+@node.command("check-in")
+@click.argument("index", type=click.IntRange(0))
+@click.option("--key", "keystore", type=FILE, metavar="FILE", help="The node's keystore; that of [agent] by default.")
+@click.option("--key-password-file", type=FILE, metavar="FILE", help="Its password; default: the .pass file beside.")
+@click.pass_obj
+def check_in(options: Options, index: int, keystore: Path | None, key_password_file: Path | None) -> None:
+    """Show on chain that a node is up in this slot, where the attesters do not hear it. Its own key pays the gas.
+
+    It counts as a heartbeat that every attester heard, no more: one slot (5 minutes by default).
+    """
+    from keepers.chain.keys import open_keystore
+    from keepers.sdk.connect import load_settings
+
+    key = None
+    if keystore is not None:
+        key = open_keystore(keystore, password_file=key_password_file or keystore.with_suffix(".pass"))
+    tip = int(load_settings(options.flags()).settings.fees.tip_gwei * GWEI)
+    hearth = options.hearth(f"node {index}", key)
+    plan = hearth.check_in_plan(index, tip)
+    there = bool(plan.slots >> plan.slot & 1)
+    ends = hearth.calendar.slot_start(plan.epoch, plan.slot) + hearth.calendar.slot
+    options.note(
+        f" plan  node {index} was up in slot {plan.epoch}.{plan.slot} (ends {units.say_time(ends)}), said on chain by"
+        f" {units.short(plan.key)}\n"
+        + (" cost  nothing: it checked in already" if there else
+           f" cost  up to {plan.cost_wei / WAD:.6f} of the native coin of the node key, which holds"
+           f" {plan.balance_wei / WAD:.6f}")
+    )  # fmt: skip
+    if options.planned(plan, hearth):
+        return
+    if not there:
+        options.confirm()
+    done = hearth.check_in(index, tip, options.progress)
+    slots = "".join("#" if done.slots >> k & 1 else "." for k in range(12))
+    options.emit(
+        "check-in",
+        done,
+        lambda: f"node {index} checked in for slot {done.epoch}.{done.slot} · epoch {done.epoch}: {slots}",
+        hearth,
+    )
+    options.note(f"next  hearth proof {index} {done.epoch}, once that epoch is reported")
 
 
 @node.command()

@@ -16,6 +16,7 @@ from keepers.cli import output
 from keepers.protocol.errors import HearthError
 
 if TYPE_CHECKING:
+    from keepers.chain.keys import Signer
     from keepers.sdk.client import Hearth
 
 
@@ -55,13 +56,13 @@ class Options:
     timeout: float | None = None
     connect: Callable[[Options], Hearth] | None = field(default=None, repr=False)
 
-    def hearth(self) -> Hearth:
-        """The SDK on the chosen network."""
+    def hearth(self, acts_as: str = "renter", key: Signer | None = None) -> Hearth:
+        """The SDK on the chosen network, with the key of that section of the config (`sdk.connect.signer_for`)."""
         if self.connect is not None:
             return self.connect(self)
         from keepers.sdk.client import Hearth
 
-        return Hearth.from_config(**self.flags())
+        return Hearth.from_config(acts_as=acts_as, key=key, **self.flags())
 
     def flags(self) -> dict[str, Any]:
         """What was given on the command line and goes to the settings."""

@@ -59,6 +59,8 @@ class Probes:
         self._handshake()
         for name in (name for name in sections if name != "agent"):
             self._try(f"gas {name}", lambda name=name: self._gas(name), "chain", f"key {name}")  # type: ignore[misc]
+        if provider and hasattr(self, "settings") and self.settings.agent.check_in == "auto":
+            self._try("gas check-in", self._gas_of_nodes, "chain")
         self._try("entries", self._entries, *CONTRACTS)
         if self.role == "renter":
             self._try("funds", self._funds, *CONTRACTS, "key renter")
@@ -267,6 +269,21 @@ class Probes:
         return (
             "warn" if days < GAS_DAYS_WARN else "ok"
         ), f"{balance / 1e18:.6f} of the native coin at {address}, {said}"
+
+    def _gas_of_nodes(self) -> Said:
+        """What `[agent] check_in = "auto"` needs: each node's own key pays its check-ins. It beats without as well."""
+        from keepers.chain.fees import quote
+        from keepers.chain.keys import keystore_address
+        from keepers.protocol.nodes import CHECK_IN_GAS
+
+        section, tip = self.settings.agent, int(self.settings.fees.tip_gwei * GWEI)
+        cost = CHECK_IN_GAS * quote(self.head.base_fee, tip).max_fee
+        keys = {node: keystore_address(path) for node, path in zip(section.nodes, section.keystores, strict=True)}
+        poor = {node: key for node, key in keys.items() if self.rpc.balance(key, self.head) < cost}
+        if poor:
+            named = ", ".join(f"node {node} ({key})" for node, key in poor.items())
+            return "warn", f"a check-in costs up to {cost / 1e18:.6f} of the native coin, which {named} does not hold"
+        return "ok", f"each of {len(keys)} node keys can pay a check-in of up to {cost / 1e18:.6f} of the native coin"
 
     def _entries(self) -> Said:
         """A state of the network, not of this set-up: it never fails."""

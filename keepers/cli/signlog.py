@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 SHOWN = 10
+_SAID = {"new": "new: listens one epoch before it signs", "retired": "retired: signs no more"}
 
 
 @group(default="show")
@@ -45,10 +46,9 @@ def show(options: Options, rows: int) -> None:
         }
 
     def text() -> str:
-        said = {"new": "new: listens one epoch before it signs", "retired": "retired: signs no more"}
         lines = [
             f" seat       {data['scope']}",
-            f" state      {said.get(str(data['state']), data['state'])}",
+            f" state      {_SAID.get(str(data['state']), data['state'])}",
             f" watermark  epoch {data['watermark']}"
             + (f", declared lost or taken over through epoch {data['floor']}" if data["floor"] else ""),
         ]
@@ -120,6 +120,23 @@ def import_(options: Options, file: Path | None, watermark: int | None) -> None:
         data = {"watermark": log.watermark(), "state": log.state}
     options.emit("signlog", data, lambda: f"ok  through epoch {data['watermark']}; it listens one epoch, then signs")
     options.note("next  hearth check attester, then start it")
+
+
+def in_words(options: Options) -> str:
+    """State of the log of [attester], for `hearth seat`; empty where the config has no attester."""
+    from keepers.sdk.connect import load_settings
+
+    if load_settings(options.flags()).section("attester").keystore is None:
+        return ""
+    try:
+        with _opened(options) as (log, _):
+            return f"{_SAID.get(log.state, log.state)}, through epoch {log.watermark()}"
+    except HearthError as error:
+        if error.code == "H6403":
+            return "in use: the attester of this machine runs"
+        if error.code == "H1006":
+            return "none yet: the first start makes it, and listens for one epoch"
+        return f"{error.message} ({error.code})"
 
 
 def _ahead(options: Options, watermark: int) -> float:

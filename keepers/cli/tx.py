@@ -1,7 +1,8 @@
-"""`hearth tx`: the outbox of this key."""
+"""`hearth tx`: the outboxes of this config's keys."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -11,7 +12,7 @@ from keepers.cli.options import Options, group
 from keepers.protocol.errors import HearthError
 
 if TYPE_CHECKING:
-    from keepers.chain.ports import Sent
+    from keepers.chain.ports import Sent, TxState
 
 
 @group(default="list")
@@ -19,8 +20,8 @@ def tx() -> None:
     """Transactions of the outbox: list, show."""
 
 
-def _queue(options: Options) -> Any:
-    """The outbox's rows, read from the store alone: no chain is asked and no key is opened."""
+def _queues(options: Options) -> list[Any]:
+    """The outboxes of the config's keys, read from the store alone: no chain is asked and no key is opened."""
     from keepers.chain.deployment import load_record
     from keepers.chain.keys import keystore_address
     from keepers.outbox.queue import Queue
@@ -29,10 +30,20 @@ def _queue(options: Options) -> Any:
 
     settings = load_settings(options.flags()).settings
     record = load_record(chosen_record(options.flags()))
-    keystore = settings.renter.keystore  # type: ignore[attr-defined]
-    if keystore is None:
+    sections: Any = settings
+    keystores = [sections.renter.keystore, sections.attester.keystore, sections.settler.keystore]
+    found = [path for path in (*keystores, *sections.agent.keystores) if path is not None]
+    if not found:
         raise HearthError("H1101", "no key is configured", next=("hearth config set renter.keystore FILE",))
-    return Queue(open_store(settings.database(record.network)), keystore_address(keystore), record.codec(), lambda: 0)
+    store = open_store(settings.database(record.network))
+    addresses = dict.fromkeys(keystore_address(path) for path in found)
+    return [Queue(store, address, record.codec(), lambda: 0) for address in addresses]
+
+
+def _rows(queues: list[Any], states: Sequence[TxState], limit: int) -> list[Sent]:
+    """Newest first, of all keys."""
+    rows = [row for queue in queues for row in queue.rows(states, limit)]
+    return sorted(rows, key=lambda row: -int(row.extra["created"]))[:limit]
 
 
 def _data(row: Sent) -> dict[str, Any]:
@@ -58,7 +69,7 @@ def list_(options: Options, only_open: bool, limit: int) -> None:
     """Newest first, with the reason of what waits."""
     from keepers.chain.ports import OPEN_STATES
 
-    rows = _queue(options).rows(OPEN_STATES if only_open else (), limit)
+    rows = _rows(_queues(options), OPEN_STATES if only_open else (), limit)
     table = [
         [
             r.state.value,
@@ -81,10 +92,10 @@ def list_(options: Options, only_open: bool, limit: int) -> None:
 @click.pass_obj
 def show(options: Options, key: str) -> None:
     """One row by its key, or by its transaction's hash."""
-    queue = _queue(options)
-    row = queue.status(key)
+    queues = _queues(options)
+    row = queues[0].status(key)
     if row is None and key.startswith("0x"):
-        row = next((r for r in queue.rows((), 10_000) if "0x" + r.tx_hash.hex() == key.lower()), None)
+        row = next((r for r in _rows(queues, (), 10_000) if "0x" + r.tx_hash.hex() == key.lower()), None)
     if row is None:
         raise HearthError("H1005", f"the outbox has no {key!r}", next=("hearth tx list",))
     data = _data(row)

@@ -103,6 +103,14 @@ def token_gwei(text: str) -> int:
     return int(value)
 
 
+def token_wei(text: str) -> int:
+    """Wei of an amount of tokens, down to 1e-18."""
+    value = number(text.strip(), "amount of tokens", "write tokens like 10000 or 0.5; the smallest is 1e-18") * WAD
+    if value.denominator != 1:
+        raise bad("amount of tokens: it has more than 18 decimals", text, "the smallest is 0.000000000000000001")
+    return int(value)
+
+
 def gpu(text: str) -> tuple[str, int]:
     """(name, count) of `H100:8` or `RTX-4090`."""
     name, colon, count = text.partition(":")

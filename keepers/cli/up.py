@@ -10,6 +10,7 @@ from click.exceptions import Exit
 
 from keepers.cli.options import Options, command
 from keepers.protocol.errors import HearthError
+from keepers.protocol.units import GWEI, WAD
 
 if TYPE_CHECKING:
     from keepers.chain.deployment import Deployment
@@ -130,7 +131,7 @@ def build_role(name: str, settings: Settings, record: Deployment) -> Role[Any, A
     """A role from its section of the settings. Raises H1101 (no key), H1001 (stand-in on a public network)."""
     sections: Any = settings
     if name == "agent":
-        return _agent(sections.agent, record)
+        return _agent(sections.agent, record, int(settings.fees.tip_gwei * GWEI))
     from keepers.sdk.connect import key_of
 
     section = getattr(sections, name)
@@ -160,10 +161,11 @@ def build_role(name: str, settings: Settings, record: Deployment) -> Role[Any, A
     return Settler(key, policy)
 
 
-def _agent(section: Any, record: Deployment) -> Role[Any, Any]:
+def _agent(section: Any, record: Deployment, tip: int) -> Role[Any, Any]:
     from keepers.chain.keys import open_keystore
     from keepers.gpu.sampler import Sampler
     from keepers.gpu.stand_in import StandIn
+    from keepers.roles.agent.decide import CheckInPolicy
     from keepers.roles.agent.heartbeat import NodeKey
     from keepers.roles.agent.role import Agent
 
@@ -191,4 +193,5 @@ def _agent(section: Any, record: Deployment) -> Role[Any, Any]:
             chosen = section.gpus[i] if section.gpus else ""
             gpus = [int(gpu) for gpu in chosen.split(",")] if chosen else None
             nodes.append(NodeKey(index, key, Sampler(gpus=gpus)))
-    return Agent(nodes)
+    policy = CheckInPolicy(int(section.check_in_daily * WAD), tip) if section.check_in == "auto" else None
+    return Agent(nodes, check_in=policy)

@@ -61,6 +61,10 @@ class Outbox:
         """Where a row stands."""
         return self.queue.status(key)
 
+    def spent(self, since: int) -> tuple[int, int]:
+        """Gas paid since then; see `Queue.spent`."""
+        return self.queue.spent(since)
+
     def rows(self, states: Sequence[TxState] = (), limit: int = 100) -> list[Sent]:
         """Newest rows first."""
         return self.queue.rows(states, limit)

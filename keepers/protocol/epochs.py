@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SLOTS = 12  # slots of an epoch: an epoch's mask has 12 bits, so this is no parameter
+LATE = 24  # epochs after its end from which the committee in force when sent reports an epoch (§7)
 RING = 2_048  # epochs whose roots the hub keeps (§7): an older one can no longer be proven
 MAX_SLOT = 3_600
 MAX_EPOCHS_PER_PERIOD = 168

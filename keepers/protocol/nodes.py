@@ -17,6 +17,7 @@ MAX_GPUS = 16  # of a node
 MAX_NODES = 2**24 - 1
 MAX_PROVIDERS = 2**24
 MAX_MIN_STAKE = 2**60  # of a class, 1e-9 USD a GPU
+CHECK_IN_GAS = 120_000  # that an outbox allows for a check-in: the most it takes, and the margin of an estimate
 JAIL_SPAN = 24  # epochs that a jailing may look at, and epochs in jail
 JAIL_STALE = 72  # epochs after which a usable report jails nobody any more
 JAIL_FAULT_SLOTS = 144  # slots of fault within the span that are still borne

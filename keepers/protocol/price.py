@@ -12,6 +12,8 @@ from keepers.protocol.units import BPS, M24, M40, M64, STAKE_PRICE_PRODUCT, fiel
 
 PAUSED = 1
 CLAMPED = 2
+PAUSE_EVERY = 30 * 86_400  # seconds between two pauses of the guardian at least …
+PAUSE_LENGTH = 14 * 86_400  # … and after which anyone lifts one
 MAX_BOUND = 5_000  # widest step of the price that may be set, bps an epoch
 STAKE_STEP_DIVISOR = 30  # the stake price moves by a thirtieth of the gap a period …
 STAKE_STEP_LIMIT = 20  # … and by at most 5 % of itself

@@ -6,8 +6,13 @@ The executable side of contracts/consensus/AttesterCommittee.vy; words as in its
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from keepers.protocol.units import M40
+
+Account = TypeVar("Account")
 MAX_BOND = 2**120  # wei of the token
 LEAST_SEATS = 4  # of a table that nobody proposed as small
 REPEAT = 30 * 86_400  # seconds between two faults within which the second costs all
@@ -27,6 +32,15 @@ class Seat:
         """The seat word."""
         return self.bond << 128 | self.fault << 88 | self.leaving << 48 | self.free << 8 | self.seated
 
+    @classmethod
+    def unpack(cls, value: int) -> Seat:
+        """Reads a seat word."""
+        return cls(value >> 128, value >> 88 & M40, value >> 48 & M40, value >> 8 & M40, bool(value & 1))
+
+    def stays(self, now: int) -> bool:
+        """Whether it is part of a table that is applied at second `now`."""
+        return self.bond != 0 and not 0 < self.leaving <= now
+
     def penalty(self, at: int) -> int:
         """Wei that a report which fell at second `at` costs: a tenth, rounded up; all, near a fault of before."""
         repeated = self.fault != 0 and abs(self.fault - at) <= REPEAT
@@ -36,3 +50,26 @@ class Seat:
 def bounty(amount: int) -> int:
     """The finder's part of what seats lose, in wei: a fifth, rounded down."""
     return amount // 5
+
+
+class NoTable(Exception):
+    """No table can be applied; the text is the contract's reason."""
+
+
+def next_table(
+    table: Sequence[Account], proposed: Sequence[Account], at: int, seat_of: Callable[[Account], Seat], now: int
+) -> tuple[Account, ...]:
+    """The table that `apply` hands over at second `now`: the proposed one, due from `at` on (0 = none), else the last.
+
+    Both without those that left or lost their bond. Raises NoTable where nothing is due.
+    """
+    if 0 < at <= now:
+        following = tuple(who for who in proposed if seat_of(who).stays(now))
+        if len(following) >= min(LEAST_SEATS, len(proposed)):
+            return following
+    following = tuple(who for who in table if seat_of(who).stays(now))
+    if len(following) == len(table):
+        raise NoTable("committee: nothing due")
+    if len(following) < LEAST_SEATS:
+        raise NoTable("committee: below four seats")
+    return following

@@ -224,18 +224,16 @@ class App:
     def _mount_keys(self) -> None:
         seen: dict[str, str] = {}
         for role in self.roles:
-            signer = role.signer()
-            if signer is None:
-                continue
-            if signer.address in seen and self.threaded:
-                raise HearthError(
-                    "H1001",
-                    f"roles {seen[signer.address]} and {role.name} have the same key {signer.address}",
-                    why=("one key has one writer, or nonces collide",),
-                    next=("give each role a keystore of its own: hearth key new",),
-                )
-            seen[signer.address] = role.name
-            self.context.senders[signer.address] = self.ports.sender(signer)
+            for signer in role.signers():
+                if signer.address in seen and self.threaded:
+                    raise HearthError(
+                        "H1001",
+                        f"roles {seen[signer.address]} and {role.name} have the same key {signer.address}",
+                        why=("one key has one writer, or nonces collide",),
+                        next=("give each role a keystore of its own: hearth key new",),
+                    )
+                seen[signer.address] = role.name
+                self.context.senders[signer.address] = self.ports.sender(signer)
 
     def _add_timers(self, role: Role[Any, Any]) -> None:
         if not self.threaded:

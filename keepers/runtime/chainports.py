@@ -94,7 +94,7 @@ class ChainPorts:
         self._reader.follower = self.follower
         self._attestations = Attestations(self._reader, deployment.first_block)
         self._policy = policy or policy_of(settings)
-        self._locks: Path | None = settings.home_path / "locks" if lock_keys else None
+        self._locks: Path | None = locks_of(settings) if lock_keys else None
         self._outboxes: dict[str, Outbox] = {}
         self._crash = crash
         self._errors_seen: dict[str, int] = {}
@@ -157,7 +157,7 @@ class ChainPorts:
     def spent(self, address: str, since: int) -> tuple[int, int]:
         """See `Queue.spent`; nothing for a key without an outbox."""
         outbox = self._outboxes.get(address)
-        return (0, 0) if outbox is None else outbox.queue.spent(since)
+        return (0, 0) if outbox is None else outbox.spent(since)
 
     def close(self) -> None:
         """Release keys and connections."""
@@ -185,6 +185,11 @@ class ChainPorts:
         for kind, (count, oldest) in totals.items():
             metrics.outbox.pending.labels(metrics.network, kind).set(count)
             metrics.outbox.oldest_seconds.labels(metrics.network, kind).set(max(0, now - oldest))
+
+
+def locks_of(settings: Settings) -> Path:
+    """Where a daemon's hold on its keys can be seen."""
+    return settings.home_path / "locks"
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -41,7 +41,10 @@ def days_left(balance: int, spent: int, seconds: float) -> float | None:
 
 
 class Gauges:
-    """Sets `hearth_<role>_{account_balance, gas_days_left, clock_skew_seconds, build_info, paused}`."""
+    """Sets `hearth_<role>_{account_balance, gas_days_left, clock_skew_seconds, build_info, paused}`.
+
+    Of a role with several keys, balance and days are those of the key that has least.
+    """
 
     def __init__(
         self,
@@ -52,8 +55,8 @@ class Gauges:
     ) -> None:
         self._metrics, self._monotonic = metrics, monotonic
         self._names = tuple(dict.fromkeys(role.name for role in roles))
-        self._keys: Mapping[str, str] = {
-            role.name: signer.address for role in roles if (signer := role.signer()) is not None
+        self._keys: Mapping[str, Sequence[str]] = {
+            role.name: [signer.address for signer in role.signers()] for role in roles if role.signers()
         }
         self._next = 0.0
         version = tool_version()
@@ -75,12 +78,15 @@ class Gauges:
         paused = PriceWord.unpack(int(suite.hub.price(at=at))).paused
         for name in self._names:
             self._metrics.role(name).paused.labels(network).set(int(paused))
-        for name, address in self._keys.items():
+        for name, addresses in self._keys.items():
             group = self._metrics.role(name)
-            balance = reader.balance(address, at)
-            group.balance.labels(network).set(balance / 1e18)
-            spent, first = spending.spent(address, now - LOOK_BACK_S)
-            days = days_left(balance, spent, now - first)
-            if days is not None:
-                group.gas_days_left.labels(network).set(days)
+            lasts = []
+            balances = {address: reader.balance(address, at) for address in addresses}
+            group.balance.labels(network).set(min(balances.values()) / 1e18)
+            for address, balance in balances.items():
+                spent, first = spending.spent(address, now - LOOK_BACK_S)
+                days = days_left(balance, spent, now - first)
+                lasts += [] if days is None else [days]
+            if lasts:
+                group.gas_days_left.labels(network).set(min(lasts))
         return True

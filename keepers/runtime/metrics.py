@@ -87,6 +87,10 @@ class AgentMetrics(_Group):
         self.gpu_state = self._gauge("gpu_state", "1 well, 0 degraded, -1 unknown", "node", "gpu")
         self.gpu_temp = self._gauge("gpu_temp_celsius", "Temperature", "node", "gpu")
         self.gpus_leased = self._gauge("gpus_leased", "GPUs under lease", "node")
+        self.check_ins = self._counter(
+            "check_ins", "Slots that few attesters heard, by what was done", "node", "result"
+        )
+        self.check_in_spent = self._gauge("check_in_spent", "Native coin that check-ins cost in 24 hours", "node")
 
 
 class AttesterMetrics(_Group):

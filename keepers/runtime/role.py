@@ -103,6 +103,11 @@ class Role(ABC, Generic[V, P]):
         """The key that signs this role's transactions; None if it sends none. Gets an outbox in `Context.senders`."""
         return None
 
+    def signers(self) -> Sequence[Signer]:
+        """The same for a role that may send with several keys."""
+        signer = self.signer()
+        return () if signer is None else (signer,)
+
     def mount(self, context: Context) -> None:
         """Called once before `start`. Overrides call this first."""
         self._context = context

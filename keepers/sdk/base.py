@@ -48,6 +48,7 @@ class Base:
         session: Session | None = None,
         signer: Signer | None = None,
         operator: Callable[[], Signer | None] = lambda: None,
+        role: str = "renter",
         offers: str = "",
         fetch: Callable[[str], bytes] | None = None,
         recover: Callable[[bytes, bytes], str] | None = None,
@@ -57,7 +58,7 @@ class Base:
         self.suite = Suite.over(reader)
         self.reads = Reads(reader, deployment)
         self.calendar = deployment.clock()
-        self._session, self._signer, self._operator = session, signer, operator
+        self._session, self._signer, self._operator, self._role = session, signer, operator, role
         self._offers, self._fetch = offers, fetch
         self._recover = recover
         self.limits = limits or Limits()
@@ -72,6 +73,15 @@ class Base:
         return self.session.address
 
     @property
+    def has_key(self) -> bool:
+        """Whether there is a key that acts."""
+        return self._session is not None
+
+    def deployment_number(self, name: str) -> int:
+        """A parameter of the deployment record. Raises H1004 where the record lacks it."""
+        return parameter(self.deployment, name)
+
+    @property
     def session(self) -> Session:
         """The way to send. Raises H1101 (exit 4) without a key."""
         if self._session is None:
@@ -79,7 +89,11 @@ class Base:
                 "H1101",
                 "this needs a key, and none is configured",
                 why=("nothing can be signed without one",),
-                next=("hearth init renter", "hearth key new", "hearth config set renter.keystore FILE"),
+                next=(
+                    f"hearth init {self._role}",
+                    "hearth key new",
+                    f"hearth config set {self._role}.keystore FILE",
+                ),
             )
         return self._session
 

@@ -6,15 +6,17 @@ if q.best is None: raise SystemExit(q.why())
 lease = h.rent(h.plan(q.best, gpus=2, duration_s=12 * 3600))
 print(h.status(lease.ordinal).state)
 
-The verbs stand in `renting`, `money` and `providing`; what they share in `base`.
+The verbs stand in `renting`, `money`, `providing`, `checking_in`, `seats` and `network`; what they share in `base`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from keepers.sdk.checking_in import CheckingIn
 from keepers.sdk.money import Money
 from keepers.sdk.names import rate_wei, resolve_gpu
+from keepers.sdk.network import Network
 from keepers.sdk.providing import Providing
 from keepers.sdk.renting import Renting
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from keepers.runtime.settings import Settings
 
 
-class Hearth(Renting, Money, Providing):
+class Hearth(Renting, Money, Providing, CheckingIn, Network):
     """One network, one key (or none: then everything can be looked at and nothing sent)."""
 
     @classmethod

@@ -82,8 +82,30 @@ def key_of(section: Any) -> Signer | None:
     return open_keystore(path, password_file=beside if beside.exists() else None)
 
 
-def connect(settings: Settings | None = None, **flags: Any) -> Hearth:
-    """A `Hearth` on the chosen network, with the renter's key where one is configured."""
+def signer_for(settings: Any, acts_as: str) -> Signer | None:
+    """The key of a section ("renter", "attester"), of a node of [agent] ("node 3"), or of a section that has one
+    ("attester or renter"). None where the config names none. Raises H1101 for a node that [agent] lacks."""
+    if not acts_as.startswith("node "):
+        found = (key_of(getattr(settings, name)) for name in acts_as.split(" or "))
+        return next((key for key in found if key is not None), None)
+    section, node = settings.agent, int(acts_as.removeprefix("node "))
+    path = dict(zip(section.nodes, section.keystores, strict=True)).get(node)
+    if path is None:
+        raise HearthError(
+            "H1101",
+            f"[agent] of the config has no key of node {node}",
+            why=(f"it has nodes {', '.join(map(str, section.nodes)) or '(none)'}",),
+            next=("use the config of the node's agent: -c FILE", "--key FILE"),
+        )
+    password = section.password.get_secret_value() if section.password else None
+    beside = Path(path).expanduser().with_suffix(".pass")
+    return open_keystore(Path(path).expanduser(), password, None if password else beside)
+
+
+def connect(
+    settings: Settings | None = None, *, acts_as: str = "renter", key: Signer | None = None, **flags: Any
+) -> Hearth:
+    """A `Hearth` on the chosen network, with `key`, or that of `acts_as` (see `signer_for`) where one is configured."""
     from keepers.chain.rpc import ChainRpc, EndpointPool, RpcReader
 
     loaded = settings if settings is not None else load_settings(flags).settings
@@ -91,7 +113,7 @@ def connect(settings: Settings | None = None, **flags: Any) -> Hearth:
     pool = EndpointPool(loaded.rpc_urls, deployment.chain_id, timeout=loaded.rpc_timeout_s)
     reader = RpcReader(ChainRpc(pool), deployment.codec(), deployment.policy())
     section: Any = getattr(loaded, "renter")  # noqa: B009 - sections are added at run time
-    signer = key_of(section)
+    signer = key or signer_for(loaded, acts_as)
     reader.heads.poll()
     _same_chain(reader, deployment)
     bounds: Any = getattr(loaded, "limits")  # noqa: B009
@@ -108,6 +130,7 @@ def connect(settings: Settings | None = None, **flags: Any) -> Hearth:
         session=session,
         signer=signer,
         operator=lambda: key_of(loaded.operator),  # type: ignore[attr-defined]
+        role=acts_as.partition(" ")[0],
         offers=section.offers,
         fetch=fetch_url,
         limits=Limits(

@@ -3,7 +3,8 @@
 [renter]    keystore, password_file, offers
 [operator]  keystore, password_file                               (signs a provider's asks, where another key owns it)
 [limits]    per_lease_usd, per_day_usd, max_usd_per_gpu_hour      (of the renter's key)
-[agent]     nodes, keystores, password_file, gpus, stand_in      (one entry a node, in the same order)
+[agent]     nodes, keystores, password_file, gpus, stand_in      (one entry a node, in the same order),
+            check_in, check_in_daily
 [attester]  keystore, password_file, prices
 [settler]   keystore, password_file, jail, upkeep, redeem, providers, native_usd
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
@@ -49,6 +50,14 @@ class AgentSection(Section):
     gpus: tuple[str, ...] = Field(default=(), description="GPU indexes of each node, like '0,1'; empty = all")
     stand_in: tuple[str, ...] = Field(
         default=(), description="CLASS:COUNT:LABEL each, where there is no GPU (local only)"
+    )
+
+    check_in: Literal["off", "auto"] = Field(
+        default="off",
+        description="auto: check in on chain when too few attesters hear a node; its own key pays the gas",
+    )
+    check_in_daily: Decimal = Field(
+        default=Decimal("0.002"), gt=0, le=10**6, description="native coin that a node's check-ins may cost in 24 hours"
     )
 
     @field_validator("stand_in")

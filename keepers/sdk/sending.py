@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from keepers.chain.deployment import Deployment
 from keepers.chain.keys import Signer
 from keepers.chain.ports import OPEN_STATES, Call
+from keepers.protocol.errors import HearthError
 from keepers.sdk.session import Session, Step
 from keepers.sdk.types import Done
 
 if TYPE_CHECKING:
+    from keepers.outbox.outbox import Outbox
+    from keepers.outbox.queue import Queue
     from keepers.runtime.settings import Settings
     from keepers.store.engine import Store
 
@@ -34,7 +37,8 @@ class NothingSent(Exception):
 class Outgoing(Session):
     """Opens the outbox, and with it the lock of the key, for the time of an action only.
 
-    So whoever only looks needs no lock and no database, and two commands of one key meet only while both send.
+    So whoever only looks needs no lock and no database, and two commands of one key meet only while both send. Of a key
+    that a daemon of this home uses (a seat's, a node's that checks in), the daemon stays the only one that sends.
     """
 
     def __init__(
@@ -56,7 +60,7 @@ class Outgoing(Session):
         progress: Callable[[str, str], object] | None = None,
         once: bool = True,
     ) -> list[Done]:
-        """As `Session.run`. Raises H1202 (exit 4) while another process sends with this key."""
+        """As `Session.run`. A daemon that holds this key sends the rows; while another command does: H1202 (exit 4)."""
         with self._open() as session:
             return session.run(action, steps, progress, once)
 
@@ -68,34 +72,54 @@ class Outgoing(Session):
     @contextmanager
     def _open(self) -> Iterator[Session]:
         from keepers.outbox.outbox import Outbox
+        from keepers.outbox.queue import Queue
         from keepers.runtime.chainports import policy_of
         from keepers.store.migrations import open_store
 
         network, reader = self._deployment.network, self._reader
         if self._store is None:
             self._store = open_store(self._settings.database(network))
+        codec, chain_id = self._deployment.codec(), self._deployment.chain_id
+
+        def now() -> int:
+            return int(reader.head().timestamp)
+
+        if self._daemon_sends():
+            queue = Queue(self._store, self._signer.address, codec, now)
+            yield self._session(queue, lambda: None)
+            return
         outbox = Outbox(
             self._store,
             reader.rpc,
             reader,
             self._signer,
-            self._deployment.codec(),
-            self._deployment.chain_id,
-            lambda: int(reader.head().timestamp),
+            codec,
+            chain_id,
+            now,
             policy=policy_of(self._settings),
             lock_folder=self._settings.home_path / network,
         )
         try:
-            yield Session(
-                outbox,
-                lambda: outbox.step(reader.heads.poll()),
-                lambda: time.sleep(LOOK_S),
-                time.monotonic,
-                self._wait_s,
-                lambda: outbox.rows(OPEN_STATES),
-            )
+            yield self._session(outbox, lambda: outbox.step(reader.heads.poll()))
         finally:
             outbox.close()
+
+    def _session(self, outbox: Outbox | Queue, pump: Callable[[], object]) -> Session:
+        pause, rows = (lambda: time.sleep(LOOK_S)), (lambda: outbox.rows(OPEN_STATES))
+        return Session(outbox, pump, pause, time.monotonic, self._wait_s, rows)
+
+    def _daemon_sends(self) -> bool:
+        """Whether a daemon of this home has the key: it sends what stands in the database, and this command waits."""
+        from keepers.outbox.lock import KeyLock
+        from keepers.runtime.chainports import locks_of
+
+        lock = KeyLock(locks_of(self._settings), self._deployment.chain_id, self._signer.address)
+        try:
+            lock.acquire()
+        except HearthError:
+            return True
+        lock.release()
+        return False
 
 
 class Paper(Session):

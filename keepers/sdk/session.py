@@ -10,6 +10,8 @@ from keepers.chain.ports import Call, Send, Sender, Sent, TxState
 from keepers.protocol.errors import HearthError, row_of
 from keepers.sdk.types import Done
 
+LATER = 8  # pauses before a step that needs a later second: two seconds, more than blocks of one second span
+
 
 class Signer(Protocol):
     """A key that signs 32-byte digests as r ‖ s ‖ v."""
@@ -26,10 +28,14 @@ class Signer(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One transaction of an action: `name` for people, `call` to send. Steps of an action go one after another."""
+    """One transaction of an action: `name` for people, `call` to send. Steps of an action go one after another.
+
+    `later`: it counts only in a block of a later second than that of the step before, so some seconds are let pass.
+    """
 
     name: str
     call: Call
+    later: bool = False
 
 
 class Session:
@@ -74,6 +80,8 @@ class Session:
         before = ""
         for step in steps:
             key = f"renter:{action}:{step.name}"
+            for _ in range(LATER if step.later else 0):
+                self._pause()
             row = self._sender.enqueue(Send(key, step.name, step.call, after=before, again=True))
             if progress:
                 progress(step.name, row.state.value)

@@ -315,6 +315,115 @@ class Earnings:
 
 
 @dataclass(frozen=True)
+class SeatTable:
+    """A committee as the hub has it: its generation, the first epoch of which it signs, its size, and a seat in it."""
+
+    generation: int
+    start: int
+    seats: int
+    seat: int | None
+
+
+@dataclass(frozen=True)
+class SeatView:
+    """How an account stands as a seat. Bonds in wei of the token, times in unix seconds (0 = none).
+
+    `state` are the contract's words. `present` is the hub's table of this epoch, `coming` a later one that is set
+    already. `proposed_at`: from when a proposed table with the account may be applied. `due`: a table can be applied
+    now; `stuck`: its reason, where one waits that cannot.
+    """
+
+    account: str
+    state: str
+    endpoint: str
+    bond_wei: int
+    required_wei: int
+    seated: bool
+    leaving_at: int
+    free_at: int
+    fault_at: int
+    proposed_at: int
+    due: bool
+    stuck: str
+    epoch: int
+    present: SeatTable | None
+    coming: SeatTable | None
+    now: int
+    next: tuple[str, ...] = ()
+
+    @property
+    def signs(self) -> bool:
+        """Whether the account signs the present epoch."""
+        return self.present is not None and self.present.seat is not None
+
+    @property
+    def missing_wei(self) -> int:
+        """What the bond lacks."""
+        return max(0, self.required_wei - self.bond_wei)
+
+
+@dataclass(frozen=True)
+class CheckedIn:
+    """A node's check-ins of an epoch on chain (12 bits) and the slot that this one is for; gas money in wei.
+
+    `tx` is empty where nothing had to be sent.
+    """
+
+    node: int
+    epoch: int
+    slot: int
+    slots: int
+    key: str
+    balance_wei: int
+    tx: str = ""
+    cost_wei: int = 0
+
+
+@dataclass(frozen=True)
+class EpochView:
+    """What stands of an epoch: the contract's words, from when it is usable (0: unreported), who signed its report
+    (accounts, of `seats`), how many reports of it fell, and whether it was voided."""
+
+    epoch: int
+    state: str
+    usable_at: int
+    signers: tuple[str, ...]
+    seats: int
+    cancels: int
+    void: bool
+
+
+@dataclass(frozen=True)
+class HubView:
+    """The hub at a block: price gate, reports, committee. Prices in 1e-12 USD a token, times in unix seconds.
+
+    `closed`: why nothing new can be bought or rented; empty = open. `paused_until`: from when anyone may lift the
+    guardian's pause; 0 = none. `due_epoch`: the next to be reported, over since `due_at`; `behind`: ended epochs
+    without a report. `epochs`: newest first.
+    """
+
+    now: int
+    epoch: int
+    closed: str
+    paused: bool
+    clamped: bool
+    stale: bool
+    paused_until: int
+    price: int
+    twap: int
+    stamp_at: int
+    last_epoch: int
+    newest_usable: int
+    due_epoch: int
+    due_at: int
+    behind: int
+    present: SeatTable | None
+    coming: SeatTable | None
+    quorum: int
+    epochs: tuple[EpochView, ...]
+
+
+@dataclass(frozen=True)
 class Done:
     """One transaction of an action, mined."""
 
@@ -327,8 +436,11 @@ class Done:
 
 __all__ = [
     "Cause",
+    "CheckedIn",
     "Done",
     "Earnings",
+    "EpochView",
+    "HubView",
     "LeaseView",
     "OfferBook",
     "OfferRow",
@@ -337,6 +449,8 @@ __all__ = [
     "Receipt",
     "ReceiptLine",
     "RentPlan",
+    "SeatTable",
+    "SeatView",
     "SignedAsk",
     "StakeView",
     "Tally",

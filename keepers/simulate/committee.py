@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.hashing import keccak, to_int, word
 from keepers.protocol.messages import Report, SignedObservation, VoidReport
-from keepers.protocol.seats import LEAST_SEATS, MAX_BOND, Seat, bounty
+from keepers.protocol.seats import MAX_BOND, NoTable, Seat, bounty, next_table
 from keepers.protocol.units import M24, M32, M40
 from keepers.simulate.hub import Hub
 from keepers.simulate.refuter import Refuter
-from keepers.simulate.state import Context, Event, Journal, Store, require
+from keepers.simulate.state import Context, Event, Journal, Revert, Store, require
 from keepers.simulate.token import Token
 
 OBSERVATION, REPORT, VOID = 0, 1, 2
@@ -131,18 +130,13 @@ class Committee:
     def apply(self, *, sender: int) -> None:
         """Hands the hub the table that is due."""
         now, old = self._context.now, self.tables["now"]
-        following: tuple[int, ...] = ()
-        due = 0 < self.times["next"] <= now
-        if due:
-            proposed = self.tables["next"]
-            following = self._staying(proposed)
-            due = len(following) >= min(LEAST_SEATS, len(proposed))
+        try:
+            following = next_table(old, self.tables["next"], self.times["next"], self.accounts.__getitem__, now)
+        except NoTable as reason:
+            raise Revert(str(reason)) from None
+        if 0 < self.times["next"] <= now:
             self.tables["next"] = ()
             self.times["next"] = 0
-        if not due:
-            following = self._staying(old)
-            require(len(following) != len(old), "committee: nothing due")
-            require(len(following) >= LEAST_SEATS, "committee: below four seats")
         start = self._calendar.epoch(now) + 1 if now >= self._calendar.genesis else 1
         free = self._calendar.start(start) + self.release
         for who in old:
@@ -234,10 +228,6 @@ class Committee:
         return "out, bond held" if now < found.free else "out, bond free"
 
     # ---- internal
-    def _staying(self, base: Sequence[int]) -> tuple[int, ...]:
-        now = self._context.now
-        return tuple(w for w in base if (s := self.accounts[w]).bond and not 0 < s.leaving <= now)
-
     def _seat(self, generation: int, index: int) -> int:
         found = self._hub.committees[generation]
         return found.seats[index] if found is not None and index < len(found.seats) else 0

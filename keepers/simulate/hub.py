@@ -7,13 +7,13 @@ from typing import Any
 
 from keepers.protocol import counters, price, report
 from keepers.protocol.counters import Header
-from keepers.protocol.epochs import RING, Calendar
+from keepers.protocol.epochs import LATE, RING, Calendar
 from keepers.protocol.hashing import create_address, keccak, to_int, word
 from keepers.protocol.merge import MAX_PER_EPOCH, quorum
 from keepers.protocol.merkle import root_from_proof
 from keepers.protocol.messages import Domain, Report, VoidReport, address_text
 from keepers.protocol.nodes import Status
-from keepers.protocol.price import CLAMPED, MAX_BOUND, PAUSED, PeriodWord, PriceWord
+from keepers.protocol.price import CLAMPED, MAX_BOUND, PAUSE_EVERY, PAUSE_LENGTH, PAUSED, PeriodWord, PriceWord
 from keepers.protocol.report import MAX_VOID_EPOCHS, Facts
 from keepers.protocol.units import M32
 from keepers.protocol.uptime_tree import UptimeTree
@@ -23,9 +23,6 @@ from keepers.simulate.state import Context, Event, Journal, Revert, Store, check
 
 SEED_SHIFT = 200  # a seed is the high 56 bits of its hash
 MAX_AGE_KEPT = 255  # void epochs since the last report that a price word still counts
-LATE = 24  # epochs after which the committee in force when sent may report
-PAUSE_EVERY = 30 * 86_400
-PAUSE_LENGTH = 14 * 86_400
 
 
 @dataclass(frozen=True)

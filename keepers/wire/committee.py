@@ -59,6 +59,14 @@ class Committees:
         fitting = [c for c in self._known.values() if c.start <= epoch]
         return max(fitting, key=lambda c: c.generation, default=None)
 
+    def of_generation(self, generation: int) -> Committee | None:
+        """The committee of that number, in force or not; None where none was set."""
+        return self._known.get(generation)
+
+    def newest(self) -> Committee | None:
+        """The committee that was set last, in force yet or not."""
+        return max(self._known.values(), key=lambda c: c.generation, default=None)
+
     def _events(self, first: int, last: int) -> list[Event]:
         return [] if first > last else self._reader.events(first, last, "AttestationHub", ("CommitteeSet",))
 

@@ -253,6 +253,18 @@ def test_check__agent__keys_and_a_key_of_another_node(hearth: Hearth, tmp_path: 
     assert checked(hearth("check", "provider", "--quick"))["nodes"] == "fail"
 
 
+def test_check__agent__gas_of_nodes_that_check_in(hearth: Hearth, town: Town) -> None:
+    assert hearth("key", "new", "node-0")[0] == 0
+    call = ("node", "register", "--class", "RTX-4090-24GB", "--gpus", "1", "--stand-in", "zeta")
+    code, node, err = hearth(*call)
+    assert code == 0, err
+    assert "gas check-in" not in checked(hearth("check", "agent", "--quick"))
+    assert hearth("config", "set", "agent.check_in", "auto")[0] == 0
+    assert checked(hearth("check", "agent", "--quick"))["gas check-in"] == "warn"
+    town.chain.call("anvil_setBalance", node["key"], hex(10**18))
+    assert checked(hearth("check", "agent", "--quick"))["gas check-in"] == "ok"
+
+
 def test_key_rotate__chain_then_config(hearth: Hearth, town: Town, tmp_path: Path) -> None:
     """The new key signs from the next epoch on, the config names it, and a repeated command changes nothing."""
     assert hearth("key", "new", "node-0")[0] == 0

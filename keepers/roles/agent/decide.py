@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from keepers.protocol.merge import faults
 from keepers.protocol.nodes import Status
 
 
@@ -29,6 +30,82 @@ class Note:
     node: int
     level: str
     text: str
+
+
+@dataclass(frozen=True)
+class CheckInPolicy:
+    """Checking in on chain by itself: wei a node may pay in 24 hours, and the tip (wei a gas)."""
+
+    daily_wei: int
+    tip: int
+
+
+@dataclass(frozen=True)
+class SlotFacts:
+    """A node whose beat few attesters have, shortly before the end of a slot. Money in wei.
+
+    `heard`: seats that acknowledged its beat, of `seats`. `checked_in`: the chain has it for this slot. `under_way`:
+    the check-in of the slot before is sent and not mined. `cost`: the most that one costs; `spent`: in 24 hours.
+    """
+
+    node: int
+    epoch: int
+    slot: int
+    heard: int
+    seats: int
+    own_key: str
+    chain_key: str
+    status: Status
+    first: int
+    since: int
+    checked_in: bool
+    under_way: bool
+    balance: int
+    cost: int
+    spent: int
+
+
+@dataclass(frozen=True)
+class CheckIn:
+    """What to do about a slot: `send` or not, for `reason` (a label), and words for the log (empty: nothing to say)."""
+
+    facts: SlotFacts
+    send: bool
+    reason: str
+    text: str = ""
+
+
+def check_in(facts: SlotFacts, daily_wei: int) -> CheckIn:
+    """Whether a node checks in: once a slot, where f attesters or fewer have its beat and its key can pay."""
+    needed = faults(facts.seats) + 1
+    few = f"slot {facts.epoch}.{facts.slot} was acknowledged by {facts.heard}/{facts.seats} attesters, {needed} count"
+    if facts.heard >= needed:
+        return CheckIn(facts, False, "heard")
+    if facts.checked_in:
+        return CheckIn(facts, False, "on-chain")
+    if facts.epoch < facts.first or facts.chain_key != facts.own_key:
+        return CheckIn(facts, False, "not-its-key")
+    if facts.status is Status.RETIRED and facts.since < facts.epoch:
+        return CheckIn(facts, False, "retired")
+    if facts.under_way:
+        return CheckIn(facts, False, "under-way", f"{few}: the check-in before is not mined yet, no other is sent")
+    if facts.cost > facts.balance:
+        return CheckIn(
+            facts,
+            False,
+            "no-gas",
+            f"{few}: no check-in, {facts.own_key} holds {facts.balance / 1e18:.6f} and one costs up to"
+            f" {facts.cost / 1e18:.6f} of the native coin",
+        )
+    if facts.spent + facts.cost > daily_wei:
+        return CheckIn(
+            facts,
+            False,
+            "daily-cap",
+            f"{few}: no check-in, {facts.spent / 1e18:.6f} were spent in 24 hours and agent.check_in_daily is"
+            f" {daily_wei / 1e18:.6f}",
+        )
+    return CheckIn(facts, True, "sent", f"{few}: checks in on chain")
 
 
 @dataclass(frozen=True)

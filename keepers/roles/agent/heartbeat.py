@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
+from keepers.chain.keys import Signer
 from keepers.chain.ports import BlockRef
 from keepers.gpu.sampler import UNKNOWN, Samples, Telemetry
 from keepers.protocol.epochs import Calendar
@@ -27,7 +28,6 @@ from keepers.wire import admission
 from keepers.wire.attester_client import AttesterClient, Unreachable
 from keepers.wire.codec import Beat, encode
 from keepers.wire.committee import Committee
-from keepers.wire.signatures import DigestSigner
 
 _BEATS = msgspec.json.Decoder(list[Beat])
 _BATCHES: Any = AgentBatch.__table__  # type: ignore[attr-defined]
@@ -39,7 +39,7 @@ class NodeKey:
     """A node of this agent: its index in the registry, its signing key, and what samples its GPUs."""
 
     node: int
-    signer: DigestSigner
+    signer: Signer
     sampler: Samples
 
 
@@ -101,6 +101,7 @@ class Beater:
         self._pool = pool
         self._lock = threading.Lock()  # the beat has a worker of its own beside the role's, and both deliver
         self._batches: dict[tuple[int, int], _Batch] = {}
+        self._heard: dict[tuple[int, int], dict[int, set[int]]] = {}  # slot -> node -> seats that acknowledged its beat
 
     def restore(self, committee_of: Callable[[int], Committee | None]) -> None:
         """Take over what an earlier run had not delivered."""
@@ -111,7 +112,8 @@ class Beater:
             committee = committee_of(row.epoch)
             seats = [e.seat for e in committee.endpoints] if committee else []
             waiting = {seat: list(beats) for seat in seats if row.waiting >> seat & 1}
-            self._batches[row.epoch, row.slot] = _Batch(row.epoch, row.slot, row.generation, beats, waiting)
+            batch = self._batches[row.epoch, row.slot] = _Batch(row.epoch, row.slot, row.generation, beats, waiting)
+            self._remember(batch, {seat for seat in seats if seat not in waiting})
 
     def offset(self, epoch: int, slot: int) -> int:
         """Second of the slot at which this process beats: the draw of its first key."""
@@ -145,6 +147,7 @@ class Beater:
                 batch = _Batch(epoch, slot, committee.generation, beats, waiting)
                 if beats:
                     self._batches[epoch, slot] = batch
+                    self._remember(batch, set())
                     self._save(batch)
             return self._deliver(batch, committee)
 
@@ -162,6 +165,18 @@ class Beater:
                     self._deliver(batch, committee)
             return len(self._batches)
 
+    def heard(self, epoch: int, slot: int) -> dict[int, int] | None:
+        """Node -> seats that acknowledged its beat of the slot so far; None where this process signed none."""
+        with self._lock:
+            found = self._heard.get((epoch, slot))
+            return None if found is None else {node: len(seats) for node, seats in found.items()}
+
+    def _remember(self, batch: _Batch, took: set[int]) -> None:
+        """Begin to count a slot's acknowledgements, with those that are known; of older slots only the last is kept."""
+        self._heard[batch.epoch, batch.slot] = {beat.node: set(took) for beat in batch.beats}
+        for old in sorted(self._heard)[:-2]:
+            del self._heard[old]
+
     def waiting(self) -> bool:
         """Whether anything is undelivered."""
         return bool(self._batches)
@@ -170,6 +185,7 @@ class Beater:
         clients = [c for c in self._clients(committee) if batch.waiting.get(c.endpoint.seat)]
         before = {seat for seat, beats in batch.waiting.items() if beats}
         refused: dict[int, str] = {}
+        heard = self._heard.get((batch.epoch, batch.slot), {})
 
         def one(client: AttesterClient) -> None:
             seat = client.endpoint.seat
@@ -184,6 +200,8 @@ class Beater:
                     left.append(beat)
                 if word not in admission.ACKNOWLEDGED:
                     refused[seat] = word
+                elif beat.node in heard:
+                    heard[beat.node].add(seat)
             batch.waiting[seat] = left
 
         if self._pool is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from keepers.chain.ports import BlockRef
+from keepers.chain.fees import quote
+from keepers.chain.ports import BlockRef, TxState
 from keepers.gpu.sampler import Telemetry
-from keepers.protocol.nodes import Node
-from keepers.roles.agent.decide import NodeFacts
+from keepers.protocol.epochs import SLOTS
+from keepers.protocol.nodes import CHECK_IN_GAS, Node
+from keepers.roles.agent.decide import CheckInPolicy, NodeFacts, SlotFacts
 from keepers.roles.agent.heartbeat import NodeKey
 from keepers.runtime.role import Context
 
@@ -43,3 +45,62 @@ def observe_nodes(
             )
         )
     return tuple(facts)
+
+
+DAY_S = 86_400
+
+
+def observe_slot(
+    context: Context,
+    nodes: Sequence[NodeKey],
+    epoch: int,
+    slot: int,
+    heard: Mapping[int, int],
+    seats: int,
+    policy: CheckInPolicy,
+    at: BlockRef,
+) -> tuple[SlotFacts, ...]:
+    """Facts of the nodes that few attesters have heard in a slot; asks the chain about those only."""
+    registry, hub = context.suite.registry, context.suite.hub
+    calls = [
+        call
+        for key in nodes
+        for call in (
+            registry.view("node", key.node),
+            registry.view("key_of", key.node, epoch),
+            hub.view("check_ins", epoch, key.node),
+        )
+    ]
+    answers = context.reader.read_many(calls, at)
+    cost = CHECK_IN_GAS * quote(at.base_fee, policy.tip).max_fee
+    before = (epoch, slot - 1) if slot else (epoch - 1, SLOTS - 1)
+    facts = []
+    for i, key in enumerate(nodes):
+        word, chain_key, slots = answers[3 * i : 3 * i + 3]
+        node, sender = Node.unpack(int(word)), context.senders[key.signer.address]
+        last = sender.status(check_in_key(key.node, *before))
+        facts.append(
+            SlotFacts(
+                node=key.node,
+                epoch=epoch,
+                slot=slot,
+                heard=heard[key.node],
+                seats=seats,
+                own_key=key.signer.address,
+                chain_key=str(chain_key).lower(),
+                status=node.status,
+                first=node.first,
+                since=node.since,
+                checked_in=bool(int(slots) >> slot & 1),
+                under_way=last is not None and last.state is TxState.PENDING,
+                balance=context.reader.balance(key.signer.address, at),
+                cost=cost,
+                spent=sender.spent(at.timestamp - DAY_S)[0],
+            )
+        )
+    return tuple(facts)
+
+
+def check_in_key(node: int, epoch: int, slot: int) -> str:
+    """Key of the outbox row that checks a node in for a slot: at most one a slot, for ever."""
+    return f"agent:{node}-{epoch}-{slot}:check-in"

@@ -5,7 +5,9 @@
 
 `mount(context)` finds the attesters in the chain's committee (the record's endpoints fill the gaps). Timers: `beat`
 at every slot on a worker of its own; `flush` repeats what was not acknowledged; `epoch` looks at the registry.
-`agent.beater.muted` is the set of nodes that are switched off. Sends no transaction and needs no gas.
+`agent.beater.muted` is the set of nodes that are switched off. Sends no transaction and needs no gas, unless it is
+given a `CheckInPolicy`: then `check-in`, shortly before a slot ends, checks in on chain those of its nodes whose beat
+at most f attesters have acknowledged. The node's own key pays: nobody else can check it in.
 """
 
 from __future__ import annotations
@@ -19,16 +21,17 @@ from typing import ClassVar
 
 import httpx
 
+from keepers.chain.keys import Signer
 from keepers.chain.ports import BlockRef
 from keepers.gpu.sampler import UNKNOWN
 from keepers.protocol.epochs import SLOTS
 from keepers.protocol.merge import faults
 from keepers.protocol.messages import Domain
 from keepers.roles.agent import decide as rules
-from keepers.roles.agent.act import remember
-from keepers.roles.agent.decide import AgentPlan, NodeFacts
+from keepers.roles.agent.act import check_in, remember
+from keepers.roles.agent.decide import AgentPlan, CheckIn, CheckInPolicy, NodeFacts, SlotFacts
 from keepers.roles.agent.heartbeat import Beater, NodeKey, SlotResult
-from keepers.roles.agent.observe import observe_nodes
+from keepers.roles.agent.observe import observe_nodes, observe_slot
 from keepers.runtime.clock import VirtualClock
 from keepers.runtime.role import Context, Retry, Role, Skip
 from keepers.runtime.ticker import Epoch, Every, Slot, Timer, Trigger, slot_of_ordinal
@@ -37,6 +40,9 @@ from keepers.wire.committee import Committee, Committees
 
 __all__ = ["Agent", "NodeKey"]
 SEND_TIMEOUT_S = 5.0
+CHECK_IN_SHARE = (
+    0.8  # of a slot, after which a check-in is decided: a beat had three tenths at least to arrive, mining has a fifth
+)
 FLUSH_S = 10.0  # a beat that was lost is repeated well within the half slot that is left
 
 
@@ -56,8 +62,22 @@ class FlushView:
     now: float
 
 
-AgentView = BeatView | FlushView | tuple[NodeFacts, ...]
-Plan = BeatView | FlushView | AgentPlan
+@dataclass(frozen=True)
+class SlotView:
+    """Nodes that few attesters have heard in a slot that is about to end."""
+
+    nodes: tuple[SlotFacts, ...]
+
+
+@dataclass(frozen=True)
+class CheckIns:
+    """What is done about them."""
+
+    each: tuple[CheckIn, ...]
+
+
+AgentView = BeatView | FlushView | SlotView | tuple[NodeFacts, ...]
+Plan = BeatView | FlushView | CheckIns | AgentPlan
 
 
 class Agent(Role[AgentView, Plan]):
@@ -65,9 +85,15 @@ class Agent(Role[AgentView, Plan]):
 
     name: ClassVar[str] = "agent"
 
-    def __init__(self, nodes: Sequence[NodeKey], wait: Callable[[float], object] | None = None) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[NodeKey],
+        wait: Callable[[float], object] | None = None,
+        check_in: CheckInPolicy | None = None,
+    ) -> None:
         super().__init__()
         self.nodes = tuple(nodes)
+        self.check_in = check_in
         self.last: SlotResult | None = None
         self._stopping = threading.Event()
         self._wait = wait
@@ -75,6 +101,9 @@ class Agent(Role[AgentView, Plan]):
         self._pool: ThreadPoolExecutor | None = None
         self._clients: dict[tuple[int, str], AttesterClient] = {}
         self._notes: dict[int, str] = {}
+
+    def signers(self) -> Sequence[Signer]:
+        return [key.signer for key in self.nodes] if self.check_in is not None else []
 
     def mount(self, context: Context) -> None:
         super().mount(context)
@@ -112,12 +141,15 @@ class Agent(Role[AgentView, Plan]):
             self._http.close()
 
     def timers(self) -> Sequence[Timer]:
-        every = min(FLUSH_S, max(1.0, self.context.calendar.slot / 4))
-        return (
+        slot = self.context.calendar.slot
+        timers = [
             Timer("beat", Slot(), own_thread=True),
-            Timer("flush", Every(every)),
+            Timer("flush", Every(min(FLUSH_S, max(1.0, slot / 4)))),
             Timer("epoch", Epoch()),
-        )
+        ]
+        if self.check_in is not None:
+            timers.append(Timer("check-in", Slot(CHECK_IN_SHARE * slot)))
+        return timers
 
     def observe(self, trigger: Trigger, at: BlockRef) -> AgentView:
         now = self.context.clock.precise()
@@ -134,17 +166,36 @@ class Agent(Role[AgentView, Plan]):
             raise Skip("nobody observes the epoch before the first")
         if now >= start + self.context.calendar.slot:
             raise Skip("slot is over")
+        if trigger.timer == "check-in":
+            return self._few_heard(epoch, slot, at)
         return BeatView(epoch, slot, self._committee(epoch, at))
+
+    def _few_heard(self, epoch: int, slot: int, at: BlockRef) -> SlotView:
+        heard = self.beater.heard(epoch, slot)
+        if heard is None:
+            raise Skip("nothing was signed in this slot")
+        committee = self._committee(epoch, at)
+        few = [key for key in self.nodes if key.node in heard and heard[key.node] <= faults(committee.n)]
+        if not few:
+            raise Skip("heard")
+        assert self.check_in is not None
+        return SlotView(observe_slot(self.context, few, epoch, slot, heard, committee.n, self.check_in, at))
 
     def decide(self, view: AgentView) -> Plan:
         if isinstance(view, tuple):
             return rules.decide(view, self._notes)
+        if isinstance(view, SlotView):
+            assert self.check_in is not None
+            return CheckIns(tuple(rules.check_in(facts, self.check_in.daily_wei) for facts in view.nodes))
         return view
 
     def act(self, plan: Plan) -> None:
         if isinstance(plan, AgentPlan):
             self._count_leased({facts.node: facts.reserved for facts in plan.facts})
             self._notes.update(remember(self.context.store, plan, self.log))
+        elif isinstance(plan, CheckIns):
+            for each in plan.each:
+                check_in(self.context, each, self.log)
         elif isinstance(plan, FlushView):
             self.beater.flush(plan.now, self._committees.of_epoch)
         else:

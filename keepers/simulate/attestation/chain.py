@@ -162,6 +162,10 @@ class SimSender:
         self._chain, self.address = chain, address
         self._rows: dict[str, Sent] = {}
 
+    def spent(self, since: int) -> tuple[int, int]:
+        """Nothing: this chain takes no gas."""
+        return 0, 0
+
     def enqueue(self, send: Send, tx: Any = None) -> Sent:
         """Mine it, once; a row that was refused may be tried again."""
         known = self._rows.get(send.key)

@@ -13,6 +13,7 @@ from keepers.gpu.fingerprint import fingerprint
 from keepers.gpu.stand_in import StandIn
 from keepers.protocol.hashing import keccak
 from keepers.protocol.messages import Ask, RegisterNode, Take, fingerprints_hash, pack_nodes
+from keepers.roles.agent.decide import CheckInPolicy
 from keepers.roles.agent.role import Agent, NodeKey
 from keepers.roles.attester.prices import Fixed, PriceSource
 from keepers.roles.attester.role import Attester
@@ -89,6 +90,7 @@ class Town:
     prices: Sequence[PriceSource] = (Fixed(PRICE),)
     depth: int = 0
     store: Store | None = None
+    check_in: CheckInPolicy | None = None
     begin: int = GENESIS + 1  # what the keepers' clock says when they start
 
     def __post_init__(self) -> None:
@@ -144,7 +146,8 @@ class Town:
             [
                 NodeKey(i, node, StandIn("RTX-4090-24GB", self.gpus, f"node-{i}"))
                 for i, node in enumerate(self.node_keys)
-            ]
+            ],
+            check_in=self.check_in,
         )
         self.settler = Settler(self.settler_key, self.policy)
         self.kept = self.store or open_store("sqlite://", threaded=False)
@@ -198,7 +201,7 @@ class Town:
 
     def restart_agent(self) -> None:
         """The same for the agent."""
-        old, self.agent = self.agent, Agent(self.agent.nodes)
+        old, self.agent = self.agent, Agent(self.agent.nodes, check_in=self.check_in)
         self._take_over(old, self.agent)
 
     def restart_settler(self) -> None:

@@ -32,6 +32,7 @@ NAMES = {
     "AttesterCommittee": "committee",
 }
 ADDRESSES = {name: 0xC0DE00 + i for i, name in enumerate(CONTRACTS)}
+GAS_PRICE = 10**14  # wei of the native coin that a transaction costs here
 KEEP = 400  # blocks whose state can still be read
 
 VIEWS: dict[str, Callable[..., Any]] = {
@@ -79,6 +80,7 @@ class WorldChain:
         self.depth = depth
         self.blocks: list[BlockRef] = []
         self.senders: dict[str, WorldSender] = {}
+        self.balances: dict[str, int] = {}  # of the native coin, where it is not 1
         self.log: list[Event] = []
         self.mined: list[tuple[int, str, str]] = []  # time, function, outcome
         self._states: dict[int, World] = {}
@@ -156,7 +158,7 @@ class WorldChain:
         ]
 
     def balance(self, address: str, at: BlockRef) -> int:
-        return 10**18
+        return self.balances.get(address, 10**18)
 
     # ---- Ports
 
@@ -218,6 +220,13 @@ class WorldSender:
         if row is not None and row.state is TxState.DONE and row.block_number > self._chain.final().number:
             return Sent(key, TxState.MINED, block_number=row.block_number)
         return row
+
+    def spent(self, since: int) -> tuple[int, int]:
+        """A fixed price for each transaction that was mined since then."""
+        done = [row for row in self.rows.values() if row.state is TxState.DONE]
+        times = [self._chain.blocks[row.block_number].timestamp for row in done]
+        times = [time for time in times if time >= since]
+        return GAS_PRICE * len(times), min(times, default=0)
 
     def run(self, block: BlockRef) -> None:
         """Send everything whose predecessor is done."""

@@ -18,6 +18,7 @@ from keepers.sdk.client import Hearth
 from keepers.sdk.offers import to_json
 from keepers.sdk.session import Session
 from keepers.sdk.types import SignedAsk
+from keepers.simulate.committee import Statement
 from tests.keepers.roles import world_chain
 from tests.keepers.roles.town import OWNER, Town, key, number, record
 
@@ -33,6 +34,7 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "LeaseEscrow.sheet_count": lambda w: w.escrow.sheet_count,
     "LeaseEscrow.purse": lambda w, who: w.escrow.purses[who].pack(),
     "LeaseMarket.quote": lambda w, ask, take: w.market.quote(Ask(*ask), _take(take)),
+    "AttestationHub.paused_at": lambda w: w.hub._numbers["paused_at"],
     "ComputeToken.balanceOf": lambda w, who: w.token.balance[who],
     "ComputeToken.allowance": lambda w, who, spender: w.token.allowed[who, spender],
 }
@@ -56,7 +58,7 @@ class Outbox:
         chain = self._market.town.chain
         chain.world.warp(max(chain.world.now, self._market.town.clock.now()))
         args = tuple(self._argument(value) for value in send.call.args)
-        who = {} if send.call.function == "withdraw" else {"sender": int(self.address, 16)}
+        who = {} if str(send.call) == "StakingPool.withdraw" else {"sender": int(self.address, 16)}
         contract = world_chain.NAMES[send.call.contract]
         try:
             chain.world.call(contract, send.call.function, *args, **who)
@@ -73,6 +75,8 @@ class Outbox:
 
     @staticmethod
     def _argument(value: Any) -> Any:
+        if isinstance(value, tuple) and len(value) == 3:
+            return Statement(*value)
         if isinstance(value, tuple):
             return Ask(*value) if len(value) == 10 else _take(value)
         if isinstance(value, str) and value.startswith("0x"):
@@ -130,7 +134,14 @@ def market_of(town: Town, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mark
         monkeypatch.setitem(world_chain.VIEWS, name, view)
     p = town.parameters
     plain = record([seat.address for seat in town.seat_keys], p)
-    extra = {"max_age_s": p.market_max_age, "spread_bps": p.spread, "registry_fee_wei": p.registry_fee}
+    extra = {
+        "max_age_s": p.market_max_age,
+        "spread_bps": p.spread,
+        "registry_fee_wei": p.registry_fee,
+        "seat_bond_wei": str(p.seat_bond),
+        "seat_notice_s": p.notice,
+        "unbonding_s": p.unbonding,
+    }
     deployment = plain.model_copy(update={"parameters": {**plain.parameters, **extra}})
     offers = folder / "offers"
     offers.mkdir()
