@@ -57,7 +57,8 @@ def init(options: Options, role: str, payout: str | None) -> None:
         "renter": "fund the key with gas and tokens, then: hearth check renter",
         "provider": "fund the operator (gas, tokens), then: hearth check provider, hearth node register --price USD"
         + (f" --payout {payout}" if payout else ""),
-        "attester": "hearth check attester; the owner seats the key; then: hearth up --service",
+        "attester": "fund the key, then: hearth check attester, hearth seat join --endpoint URL; once the owner has"
+        " proposed it: hearth seat apply, hearth up --service",
         "settler": "fund the key with gas, then: hearth check settler, hearth up --service",
     }
     options.emit("init", data, lambda: "\n".join(lines))

@@ -49,6 +49,9 @@ def fund_line(hearth: Hearth, section: str, address: str, machine: Machine | Non
             price = hearth.reads.price(at).low / 1e12
             said = f"{units.say_tokens(tokens)} ({machine.gpus} x the stake of {machine.class_name}"
             parts += [said + (f", a token at ${price:g})" if price else ")")] if tokens else []
+    elif section == "attester":
+        data["token_wei"] = lacks = max(0, hearth.seat(address).missing_wei - wallet.token_wei)
+        parts += [f"{units.say_tokens(lacks)} (the bond of a seat)"] if lacks else []
     elif section == "renter" and not wallet.token_wei and not wallet.credits_wei:
         parts.append("tokens for what you rent")
     return (

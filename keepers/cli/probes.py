@@ -453,7 +453,7 @@ class Probes:
                 why=(f"generation {soon.generation if soon else 0} on chain",),
                 next=("take a fresh record of this network", "hearth config set attester.keystore FILE"),
             )
-        return "warn", f"{address} holds no seat yet: the owner seats it"
+        return "warn", f"{address} holds no seat yet: hearth seat says what it needs"
 
 
 def _said(finding: Finding) -> Said:

@@ -52,7 +52,12 @@ def seat_text(view: SeatView, log: str = "") -> str:
     if view.coming is not None:
         lines.append(f" coming    {_table(view.coming, '')}")
     if view.signs and not view.seated and not view.free_at:
-        lines.append(" note      the owner seated this account in the hub itself: no bond stands behind the seat")
+        behind = "" if view.bond_wei else ": no bond stands behind the seat"
+        lines.append(f" note      the owner seated this account in the hub itself{behind}")
+    if view.seated and not view.signs and (view.coming is None or view.coming.seat is None):
+        lines.append(
+            " note      the owner set a table without this account in the hub itself: it signs nothing until the next"
+        )
     if view.proposed_at:
         lines.append(f" proposed  for a table that anyone may apply from {_at(view.proposed_at, view.now)}")
     if view.leaving_at:

@@ -8,6 +8,7 @@ from keepers.chain.ports import BlockRef
 from keepers.protocol.epochs import LATE
 from keepers.protocol.merge import quorum
 from keepers.protocol.price import PAUSE_LENGTH
+from keepers.protocol.units import M32
 from keepers.sdk.reads import parameter
 from keepers.sdk.seats import Seats, table_of
 from keepers.sdk.types import EpochView, HubView
@@ -59,27 +60,29 @@ class Network(Seats):
         usable = self.reader.read_many([hub.view("usable_at", e) for e in wanted], at)
         fallen = self.reader.read_many([hub.view("cancels", e) for e in wanted], at)
         voids = self._voided(at, last)
+        # 0: no report of it stands; 1: it has left the ring, and who signed it with it
+        signed = self._signers([e for e, since in zip(wanted, usable, strict=True) if since > 1], follower, at)
         rows = []
         for e, state, since, cancels in zip(wanted, words, usable, fallen, strict=True):
-            signers, seats = self._signers(e, follower, at) if since > 1 else ((), 0)
+            signers, seats = signed.get(e, ((), 0))
             rows.append(EpochView(e, str(state), since, signers, seats, cancels, since != 0 and e in voids))
         return tuple(rows)
 
-    def _signers(self, epoch: int, follower: Committees, at: BlockRef) -> tuple[tuple[str, ...], int]:
-        """Who signed the standing report of an epoch. Late ones are signed by the committee of when they were sent."""
-        who = self.suite.hub.meta(epoch, at=at) >> 32 & 0x7FFF_FFFF
-        table = follower.of_generation(self._generation(epoch, at))
-        if table is None:
-            return (), 0
-        return tuple(e.address for e in table.endpoints if who >> e.seat & 1), table.n
-
-    def _generation(self, epoch: int, at: BlockRef) -> int:
-        """Of the committee that reported an epoch: its own, or the one in force when a late report was sent."""
-        hub = self.suite.hub
-        sent = hub.meta(epoch, at=at) & 0xFFFF_FFFF
-        late = sent >= self.calendar.end(epoch + LATE)
-        generation, _, _ = hub.committee(self.calendar.epoch(sent) if late else epoch, at=at)
-        return generation
+    def _signers(
+        self, epochs: Sequence[int], follower: Committees, at: BlockRef
+    ) -> dict[int, tuple[tuple[str, ...], int]]:
+        """Who signed the standing reports of epochs, of how many; late ones by the committee of when they were sent."""
+        metas = self.reader.read_many([self.suite.hub.view("meta", e) for e in epochs], at)
+        sent = [meta & M32 for meta in metas]
+        late = [time >= self.calendar.end(e + LATE) for e, time in zip(epochs, sent, strict=True)]
+        of = [self.calendar.epoch(time) if old else e for e, time, old in zip(epochs, sent, late, strict=True)]
+        tables = self.reader.read_many([self.suite.hub.view("committee", e) for e in of], at)
+        found = {}
+        for e, meta, (generation, _, _) in zip(epochs, metas, tables, strict=True):
+            table = follower.of_generation(generation)
+            if table is not None:
+                found[e] = tuple(seat.address for seat in table.endpoints if meta >> 32 + seat.seat & 1), table.n
+        return found
 
     def _voided(self, at: BlockRef, last: int) -> set[int]:
         """Epochs that stand as void: without any observation."""

@@ -28,43 +28,8 @@ class Seats(Base):
 
     def seat(self, account: str | None = None) -> SeatView:
         """How an account (default: the key's) stands as a seat, and what it should do next."""
-        at, who = self.head(), (account or self.address).lower()
-        committee = self.suite.committee
-        word, state, endpoint, table, pending = self.reader.read_many(
-            [
-                committee.view("seat_of", who),
-                committee.view("state", who),
-                committee.view("endpoint", who),
-                committee.view("seats"),
-                committee.view("pending"),
-            ],
-            at,
-        )
-        found = Seat.unpack(word)
-        proposed, proposed_at = [str(a).lower() for a in pending[0]], int(pending[1])
-        due, stuck = self._due([str(a).lower() for a in table], proposed, proposed_at, at)
-        follower = self._committees(at)
-        epoch = self._epoch(at)
-        present, coming = follower.of_epoch(epoch), follower.newest()
-        view = SeatView(
-            account=who,
-            state=str(state),
-            endpoint=str(endpoint),
-            bond_wei=found.bond,
-            required_wei=parameter(self.deployment, "seat_bond_wei"),
-            seated=found.seated,
-            leaving_at=found.leaving,
-            free_at=found.free,
-            fault_at=found.fault,
-            proposed_at=proposed_at if who in proposed else 0,
-            due=due,
-            stuck=stuck,
-            epoch=epoch,
-            present=table_of(present, who),
-            coming=table_of(coming, who) if coming is not None and coming.start > epoch else None,
-            now=at.timestamp,
-        )
-        return replace(view, next=advice(view))
+        at = self.head()
+        return self._views([(account or self.address).lower()], self._committees(at), at)[0]
 
     def seats(self) -> tuple[SeatView, ...]:
         """Everybody who sits in the present table, in its order, and then those that the next one brings."""
@@ -72,18 +37,53 @@ class Seats(Base):
         follower = self._committees(at)
         tables = (follower.of_epoch(self._epoch(at)), follower.newest())
         accounts = dict.fromkeys(e.address for table in tables if table is not None for e in table.endpoints)
-        return tuple(self.seat(account) for account in accounts)
+        return self._views(list(accounts), follower, at)
 
-    def _due(self, table: Sequence[str], proposed: Sequence[str], ready: int, at: BlockRef) -> tuple[bool, str]:
-        """(whether a table can be applied now, why one that waits cannot)."""
+    def _views(self, accounts: Sequence[str], follower: Committees, at: BlockRef) -> tuple[SeatView, ...]:
+        committee, epoch = self.suite.committee, self._epoch(at)
+        proposed, ready, due, stuck = self._tables(at)
+        present, newest = follower.of_epoch(epoch), follower.newest()
+        coming = newest if newest is not None and newest.start > epoch else None
+        functions = ("seat_of", "state", "endpoint")
+        answers = self.reader.read_many([committee.view(f, who) for who in accounts for f in functions], at)
+        views = []
+        for i, who in enumerate(accounts):
+            word, state, endpoint = answers[3 * i : 3 * i + 3]
+            found = Seat.unpack(word)
+            view = SeatView(
+                account=who,
+                state=str(state),
+                endpoint=str(endpoint),
+                bond_wei=found.bond,
+                required_wei=parameter(self.deployment, "seat_bond_wei"),
+                seated=found.seated,
+                leaving_at=found.leaving,
+                free_at=found.free,
+                fault_at=found.fault,
+                proposed_at=ready if who in proposed else 0,
+                due=due,
+                stuck=stuck,
+                epoch=epoch,
+                present=table_of(present, who),
+                coming=table_of(coming, who),
+                now=at.timestamp,
+            )
+            views.append(replace(view, next=advice(view)))
+        return tuple(views)
+
+    def _tables(self, at: BlockRef) -> tuple[list[str], int, bool, str]:
+        """(proposed table, from when it may be applied, whether one can be now, why one that waits cannot)."""
+        committee = self.suite.committee
+        seats, (wanted, ready) = self.reader.read_many([committee.view("seats"), committee.view("pending")], at)
+        table, proposed = [str(a).lower() for a in seats], [str(a).lower() for a in wanted]
         accounts = list(dict.fromkeys([*table, *proposed]))
-        words = self.reader.read_many([self.suite.committee.view("seat_of", who) for who in accounts], at)
+        words = self.reader.read_many([committee.view("seat_of", who) for who in accounts], at)
         known: Mapping[str, Seat] = {who: Seat.unpack(word) for who, word in zip(accounts, words, strict=True)}
         try:
             next_table(table, proposed, ready, known.__getitem__, at.timestamp)
         except NoTable as reason:
-            return False, str(reason) if "below" in str(reason) else ""
-        return True, ""
+            return proposed, ready, False, str(reason) if "below" in str(reason) else ""
+        return proposed, ready, True, ""
 
     def _epoch(self, at: BlockRef) -> int:
         return max(1, self.calendar.epoch(max(at.timestamp, self.calendar.genesis)))
@@ -149,7 +149,8 @@ class Seats(Base):
         """Out of the table that anyone applies after the notice. A seat that leaves already sends nothing."""
         view = self.seat()
         if not view.seated:
-            raise HearthError("H2581", f"{view.account} has no bonded seat: {view.state}", next=view.next)
+            by_owner = ("the owner seated it in the hub itself, and takes it out there",) if view.signs else ()
+            raise HearthError("H2581", f"{view.account} has no bonded seat: {view.state}", by_owner, view.next)
         if not view.leaving_at:
             action = f"seat-leave-{secrets.token_hex(8)}"
             self.session.run(action, [Step("leave", self.suite.committee.leave())], progress, once=False)
@@ -180,11 +181,9 @@ class Seats(Base):
     def apply_table(self, progress: Progress | None = None) -> SeatTable:
         """Hand the hub the table that is due; the table. Raises H2587 or H2588 where none is."""
         at = self.head()
-        committee = self.suite.committee
-        table, pending = self.reader.read_many([committee.view("seats"), committee.view("pending")], at)
-        due, stuck = self._due([str(a).lower() for a in table], [str(a).lower() for a in pending[0]], pending[1], at)
+        _, ready, due, stuck = self._tables(at)
         if not due:
-            wait = pending[1] - at.timestamp
+            wait = ready - at.timestamp
             why = f"a proposed table may be applied in {wait} s" if wait > 0 else "nothing was proposed, nobody left"
             code = "H2588" if stuck else "H2587"
             raise HearthError(
@@ -194,7 +193,7 @@ class Seats(Base):
                 next=("hearth seat list",),
             )
         generation = self._newest(at).generation
-        self.session.run(f"seat-apply-{generation}", [Step("apply", committee.apply())], progress)
+        self.session.run(f"seat-apply-{generation}", [Step("apply", self.suite.committee.apply())], progress)
         return self._newest(self.head())
 
     def _newest(self, at: BlockRef) -> SeatTable:

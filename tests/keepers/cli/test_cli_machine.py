@@ -106,6 +106,32 @@ def test_tx__empty_outbox_and_unknown_key(hearth: Call, home: Path) -> None:
     assert hearth("tx", "show", "renter:x:y").code == 2
 
 
+def test_tx__of_every_key_of_the_config(hearth: Call, home: Path) -> None:
+    from keepers.chain.keys import keystore_address
+    from keepers.chain.ports import Call as Wanted
+    from keepers.chain.ports import Send
+    from keepers.outbox.queue import Queue
+    from keepers.sdk.connect import load_settings
+    from keepers.store.migrations import open_store
+
+    hearth("init", "attester")
+    hearth("network", "add", str(write_record(home)))
+    hearth("network", "use", "town")
+    assert hearth("tx", "list").out.strip() == "the outbox is empty", "a seat's key is enough"
+    hearth("init", "renter")
+    settings = load_settings().settings
+    store = open_store(settings.database("town"))
+    for second, name in enumerate(("renter", "attester", "renter")):
+        address = keystore_address(getattr(settings, name).keystore)
+        queue = Queue(store, address, record([], Parameters(genesis=1_800_000_000)).codec(), lambda t=second: t)
+        queue.enqueue(Send(f"{name}:{second}:leave", "leave", Wanted("AttesterCommittee", "leave")))
+    store.close()
+    listed = hearth("tx", "list", "--json").data
+    assert [row["key"] for row in listed] == ["renter:2:leave", "attester:1:leave", "renter:0:leave"]
+    assert [row["key"] for row in hearth("tx", "list", "--limit", "1", "--json").data] == ["renter:2:leave"]
+    assert hearth("tx", "show", "attester:1:leave", "--json").data["call"] == "AttesterCommittee.leave"
+
+
 def test_limits__are_settings(hearth: Call, home: Path) -> None:
     assert hearth("config", "set", "limits.per_day_usd", "50").code == 0
     assert hearth("config", "show", "--json").data["limits.per_day_usd"]["value"] == "50"

@@ -128,6 +128,8 @@ def test_without_a_key__a_named_account_can_be_looked_at(hearth: Call, market: M
     seat = market.town.seat_keys[1].address
     said = hearth("seat", "show", seat, connect=lambda options: looking)
     assert said.code == 0 and "seat 1 of 4" in said.out and "no bond stands behind the seat" in said.out
+    mine = hearth("seat", "leave", "--yes", connect=lambda options: market.person(market.town.seat_keys[1]))
+    assert mine.code == 1 and "error[H2581]" in mine.err and "the owner seated it in the hub itself" in mine.err
     own = hearth("seat", connect=lambda options: looking)
     assert own.code == 4 and "hearth init attester" in own.err
     assert hearth("seat", "show", "0x12", connect=lambda options: looking).code == 2
@@ -151,6 +153,29 @@ def test_show__with_the_state_of_this_machines_sign_log(hearth: Call, market: Ma
         assert isinstance(log, SignLog)
         assert "sign log  in use: the attester of this machine runs" in show()
     assert "sign log  new: listens one epoch before it signs, through epoch 0" in show()
+
+
+def test_init_attester__is_told_the_bond(market: Market) -> None:
+    from keepers.cli.market import fund_line
+
+    said, data = fund_line(market.hearth, "attester", key("candidate 0").address, None)
+    assert "10,000.0000 HRTH (the bond of a seat)" in said and data["token_wei"] == BOND
+    market.town.world.call("token", "transfer", number(key("candidate 0")), BOND, sender=OWNER)
+    market.mine()
+    said, data = fund_line(market.hearth, "attester", key("candidate 0").address, None)
+    assert "bond" not in said and data["token_wei"] == 0
+
+
+def test_show__a_table_that_the_owner_set_past_the_seats(attester: Person, market: Market) -> None:
+    join_all(attester, market)
+    seats = [number(seat) for seat in market.town.seat_keys]
+    world = market.town.world
+    start = market.town.calendar.epoch(world.now) + 1
+    world.call("hub", "set_committee", start, seats, ["" for _ in seats], sender=OWNER)
+    market.mine(market.town.calendar.epoch_seconds)
+    said = attester("seat")
+    assert "state     seated" in said.out and "the owner set a table without this account" in said.out
+    assert "no seat in it · generation 3" in said.out
 
 
 def test_network_status__in_words(renter: Call, market: Market) -> None:

@@ -403,6 +403,24 @@ def test_gauges__money_pause_and_build__set_every_five_minutes(store: Store) -> 
     app.close()
 
 
+def test_several_keys_of_a_role__an_outbox_each__gauges_of_the_poorest(store: Store) -> None:
+    role, ports = Probe([]), FakePorts()
+    keys = [LocalSigner(bytes(31) + bytes([n])) for n in (5, 6)]
+    role.signers = lambda: keys  # type: ignore[method-assign]
+    metrics = Metrics("test")
+    app = app_of(role, ports, store, metrics=metrics)
+    app.start()
+    assert set(app.context.senders) == {key.address for key in keys}
+    ports.spent = lambda address, since: (10**17 * (1 + (address == keys[1].address)), 1_000_000)  # type: ignore[method-assign]
+    ports.reader.balance = lambda address, at: 10**18 * (3 if address == keys[0].address else 4)  # type: ignore[method-assign]
+    gauges = Gauges(metrics, [role], DEPLOYMENT, monotonic=lambda: 10.0)
+    assert gauges.now_and_then(ports.reader, app.context.suite, ports, ports.head(), 1_000_000 + 2 * 86_400)
+    text = metrics.text().decode()
+    assert 'hearth_probe_account_balance{network="test"} 3.0' in text
+    assert 'hearth_probe_gas_days_left{network="test"} 40.0' in text, "4 coins at a fifth in two days end sooner"
+    app.close()
+
+
 @pytest.mark.parametrize(
     ("balance", "spent", "seconds", "days"),
     [(10**18, 0, 86_400, None), (10**18, 10**17, 86_400, 10.0), (10**18, 10**17, 60, 10.0), (0, 1, 86_400, 0.0)],
