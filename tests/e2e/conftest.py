@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,3 +35,18 @@ def town(network: LocalNetwork) -> Iterator[Town]:
     everybody = {name: network.key(name).address for name in NAMES} | {"owner": owner}
     yield Town(chain, network.record, [seat.key.signer() for seat in network.seats], everybody)
     assert chain.call("evm_revert", before) is True
+
+
+@pytest.fixture
+def blocks(town: Town) -> Iterator[Callable[[], None]]:
+    """Called: from now on a block a second, as a chain has them; what is sent waits in the pool for it."""
+    chain = town.chain
+
+    def every_second() -> None:
+        chain.call("evm_setAutomine", False)
+        chain.call("evm_setIntervalMining", 1)
+
+    yield every_second
+    chain.call("evm_setIntervalMining", 0)
+    chain.call("anvil_dropAllTransactions")
+    chain.call("evm_setAutomine", True)

@@ -55,21 +55,6 @@ class Work:
 
 
 @pytest.fixture
-def blocks(town: Town) -> Iterator[Callable[[], None]]:
-    """Called: from now on a block a second, as a chain has them; what is sent waits in the pool for it."""
-    chain = town.chain
-
-    def every_second() -> None:
-        chain.call("evm_setAutomine", False)
-        chain.call("evm_setIntervalMining", 1)
-
-    yield every_second
-    chain.call("evm_setIntervalMining", 0)
-    chain.call("anvil_dropAllTransactions")
-    chain.call("evm_setAutomine", True)
-
-
-@pytest.fixture
 def work(town: Town, network: LocalNetwork) -> Work:
     """A market with a backlog that no settler has seen yet, at the start of an epoch."""
     operator = network.key("provider").signer()

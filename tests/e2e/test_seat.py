@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import threading
+import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from keepers.chain.attestations import Attestations
 from keepers.chain.keys import write_keystore, write_private
 from keepers.chain.pool import EndpointPool
+from keepers.chain.ports import Event
 from keepers.chain.rpc import ChainRpc, RpcReader
 from keepers.cli.main import run
+from keepers.localnet.anvil import ROOT
 from keepers.localnet.network import LocalNetwork
+from keepers.localnet.processes import Crew
 from keepers.outbox.outbox import Outbox
 from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import Observation, SnapshotNode, merge
+from keepers.protocol.messages import RotateKey
 from keepers.protocol.nodes import CHECK_IN_GAS
 from keepers.protocol.units import WAD
 from keepers.store.migrations import open_store
@@ -27,6 +36,7 @@ from tests.e2e.town import PRICE, Town
 
 NAMES = ("provider", "other", "renter", "stranger", "seat")
 BOND = 10_000 * WAD
+_MAIN = "from keepers.cli.main import main; main()"
 Hearth = Callable[..., tuple[int, Any, str]]
 
 
@@ -189,3 +199,38 @@ def test_a_running_daemon__stays_the_only_one_that_sends_with_its_key(
         assert sorted(row.nonce or 0 for row in outbox.rows()) == [0, 1]
     code, view, err = hearth("seat", "endpoint", "http://other.example", person="seat")
     assert (code, view["endpoint"]) == (0, "http://other.example"), "and sends itself where none runs"
+
+
+def test_an_agent_that_checks_in_by_itself__as_a_process(
+    network: LocalNetwork, town: Town, tmp_path: Path, blocks: Callable[[], None]
+) -> None:
+    """No seat listens: `hearth agent` with check_in = "auto" says on chain, by its node's key, that the node is up."""
+    node = town.node("provider", town.provider("provider", 10_000), 3)
+    key = network.key(f"checks-in-{tmp_path.name}")
+    sig = key.signer().sign_digest(RotateKey(node, key.address).digest(town.domain("NodeRegistry")))
+    town.send("provider", "NodeRegistry", "rotate_key", node, key.address, sig)
+    town.warp(town.calendar.start(town.epoch() + 1))
+    section = {
+        "nodes": [node],
+        "keystores": [str(key.keystore)],
+        "password_file": str(key.password_file),
+        "stand_in": ["RTX-4090-24GB:2:eta"],
+        "check_in": "auto",
+    }
+    path = network.settings("checks-in", {"agent": section}, home=str(tmp_path / "home"))
+    health = f"http://127.0.0.1:{tomllib.loads(path.read_text())['health_port']}"
+    reader = reader_of(town)
+    blocks()
+    with Crew(tmp_path, ROOT) as crew:
+        crew.start("agent", [sys.executable, "-c", _MAIN, "agent", "--config", str(path)], health)
+        crew.wait_ready(60)
+        end = time.monotonic() + 40
+        found: list[Event] = []
+        while not found and time.monotonic() < end:
+            time.sleep(0.5)
+            head = reader.heads.poll().number
+            found = reader.events(town.record.first_block, head, "AttestationHub", ("CheckedIn",))
+        text = httpx.get(f"{health}/metrics", trust_env=False).text
+    assert [event["node"] for event in found][:1] == [node], crew.people["agent"].last_words()
+    assert re.search(rf'^hearth_agent_check_ins_total{{network="local",node="{node}",result="sent"}} [1-9]', text, re.M)
+    assert re.search(r'^hearth_agent_account_balance{network="local"} (100|99\.9)', text, re.M)
