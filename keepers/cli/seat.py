@@ -70,9 +70,7 @@ def seat_text(view: SeatView, log: str = "") -> str:
             f" {units.say_time(view.fault_at + REPEAT)} takes the whole bond"
         )
     if view.stuck:
-        lines.append(
-            " table     a seat has left, and fewer than four would remain: the owner has to propose another table"
-        )
+        lines.append(f" table     another one waits and cannot be applied now: {view.stuck}")
     lines.append(f" endpoint  {view.endpoint or 'none set: hearth seat join --endpoint URL'}")
     if log:
         lines.append(f" sign log  {log}")

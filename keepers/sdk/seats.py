@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from keepers.chain.ports import BlockRef
 from keepers.protocol.errors import HearthError
+from keepers.protocol.reverts import REVERTS, UNKNOWN
 from keepers.protocol.seats import MAX_BOND, NoTable, Seat, next_table
 from keepers.sdk.base import Base, Progress, tokens_text
 from keepers.sdk.evidence import Evidence
@@ -17,6 +18,7 @@ from keepers.sdk.session import Step
 from keepers.sdk.types import SeatTable, SeatView
 from keepers.wire.committee import Committee, Committees
 
+NOTHING_DUE = REVERTS["committee: nothing due"][0]
 MAX_ENDPOINT = 96  # bytes of the contract's string
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
@@ -41,7 +43,7 @@ class Seats(Base):
 
     def _views(self, accounts: Sequence[str], follower: Committees, at: BlockRef) -> tuple[SeatView, ...]:
         committee, epoch = self.suite.committee, self._epoch(at)
-        proposed, ready, due, stuck = self._tables(at)
+        proposed, ready, refusal = self._tables(at)
         present, newest = follower.of_epoch(epoch), follower.newest()
         coming = newest if newest is not None and newest.start > epoch else None
         functions = ("seat_of", "state", "endpoint")
@@ -61,8 +63,8 @@ class Seats(Base):
                 free_at=found.free,
                 fault_at=found.fault,
                 proposed_at=ready if who in proposed else 0,
-                due=due,
-                stuck=stuck,
+                due=refusal is None,
+                stuck="" if refusal is None or refusal.code == NOTHING_DUE else refusal.why[0],
                 epoch=epoch,
                 present=table_of(present, who),
                 coming=table_of(coming, who),
@@ -71,8 +73,8 @@ class Seats(Base):
             views.append(replace(view, next=advice(view)))
         return tuple(views)
 
-    def _tables(self, at: BlockRef) -> tuple[list[str], int, bool, str]:
-        """(proposed table, from when it may be applied, whether one can be now, why one that waits cannot)."""
+    def _tables(self, at: BlockRef) -> tuple[list[str], int, HearthError | None]:
+        """(proposed table, from when it may be applied, why no table can be applied now: None = one can)."""
         committee = self.suite.committee
         seats, (wanted, ready) = self.reader.read_many([committee.view("seats"), committee.view("pending")], at)
         table, proposed = [str(a).lower() for a in seats], [str(a).lower() for a in wanted]
@@ -81,9 +83,14 @@ class Seats(Base):
         known: Mapping[str, Seat] = {who: Seat.unpack(word) for who, word in zip(accounts, words, strict=True)}
         try:
             next_table(table, proposed, ready, known.__getitem__, at.timestamp)
+            self.reader.read(committee.view("apply"), at)  # only tried: the hub may refuse what is due
         except NoTable as reason:
-            return proposed, ready, False, str(reason) if "below" in str(reason) else ""
-        return proposed, ready, True, ""
+            return proposed, ready, _refusal(str(reason))
+        except HearthError as error:
+            if not error.code.startswith("H20"):  # of the contracts, not of the connection
+                return proposed, ready, _refusal(getattr(error, "reason", error.message))
+            raise
+        return proposed, ready, None
 
     def _epoch(self, at: BlockRef) -> int:
         return max(1, self.calendar.epoch(max(at.timestamp, self.calendar.genesis)))
@@ -179,19 +186,14 @@ class Seats(Base):
     # ---- anybody
 
     def apply_table(self, progress: Progress | None = None) -> SeatTable:
-        """Hand the hub the table that is due; the table. Raises H2587 or H2588 where none is."""
+        """Hand the hub the table that is due; the table. Raises H2587, H2588, or as the hub (H24…) where none is."""
         at = self.head()
-        _, ready, due, stuck = self._tables(at)
-        if not due:
-            wait = ready - at.timestamp
-            why = f"a proposed table may be applied in {wait} s" if wait > 0 else "nothing was proposed, nobody left"
-            code = "H2588" if stuck else "H2587"
-            raise HearthError(
-                code,
-                "no table can be applied now",
-                why=("without those that left it would have fewer than four seats" if stuck else why,),
-                next=("hearth seat list",),
-            )
+        _, ready, refusal = self._tables(at)
+        if refusal is not None:
+            if refusal.code == NOTHING_DUE and ready > at.timestamp:
+                why = (f"a proposed table may be applied in {ready - at.timestamp} s",)
+                refusal = HearthError(refusal.code, refusal.message, why, refusal.next)
+            raise refusal
         generation = self._newest(at).generation
         self.session.run(f"seat-apply-{generation}", [Step("apply", self.suite.committee.apply())], progress)
         return self._newest(self.head())
@@ -290,6 +292,12 @@ class Seats(Base):
         return endpoint
 
 
+def _refusal(reason: str) -> HearthError:
+    """Why no table can be applied, of the contract's words."""
+    code, why, remedy = REVERTS.get(reason, (UNKNOWN, reason, "read the reason; repeat it when that has changed"))
+    return HearthError(code, "no table can be applied now", (why,), (remedy, "hearth seat list"))
+
+
 def signer_of(digest: bytes, signature: bytes) -> str:
     """Who signed a statement, as the contract recovers it; empty for nobody."""
     from keepers.wire.signatures import BadSignature, recover, recover_compact
@@ -327,8 +335,8 @@ def _seated(view: SeatView) -> tuple[str, ...]:
     steps: list[str] = []
     if view.leaving_at > view.now:
         steps.append("keep signing until the notice is over, then: hearth seat apply")
-    elif view.leaving_at and not view.due:
-        steps.append("keep signing: without it the table has fewer than four seats, the owner proposes another")
+    elif view.leaving_at and view.stuck:
+        steps.append(f"keep signing, the table cannot change yet: {view.stuck}")
     if view.due:
         steps.append("hearth seat apply     a table is due")
     if not view.leaving_at and view.missing_wei:

@@ -330,7 +330,7 @@ class SeatView:
 
     `state` are the contract's words. `present` is the hub's table of this epoch, `coming` a later one that is set
     already. `proposed_at`: from when a proposed table with the account may be applied. `due`: a table can be applied
-    now; `stuck`: its reason, where one waits that cannot.
+    now; `stuck`: why not, where one waits that cannot.
     """
 
     account: str

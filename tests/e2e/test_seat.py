@@ -65,10 +65,15 @@ def reader_of(town: Town) -> RpcReader:
     return reader
 
 
-def test_a_seat__join__in_force__leave__withdraw(hearth: Hearth, town: Town) -> None:
+def test_a_seat__join__in_force__leave__withdraw(hearth: Hearth, town: Town, tmp_path: Path) -> None:
     for name in ("stranger", "seat"):
         town.send("provider", "ComputeToken", "transfer", town.people[name], 2 * BOND)
     before = {name: town.tokens(name) for name in NAMES}
+    batch = tmp_path / "batch.json"
+    code, _, err = hearth("seat", "join", "--endpoint", "http://seat.example", "--unsigned", str(batch))
+    assert code == 0, err
+    to = [row["to"] for row in json.loads(batch.read_text())["transactions"]]
+    assert to == [town.at("ComputeToken"), town.at("AttesterCommittee")]
     code, none, _ = hearth("seat")
     assert (code, none["state"], none["required_wei"]) == (0, "no bond", str(BOND))
     for name in NAMES:

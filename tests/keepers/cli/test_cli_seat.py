@@ -274,6 +274,25 @@ def test_agent__checks_in_by_itself_only_where_it_is_told_to(hearth: Call, home:
     assert [signer.address for signer in agent().signers()] == [made["address"]]
 
 
+def test_whose_key_acts(hearth: Call, home: Path) -> None:
+    from keepers.chain.keys import keystore_address
+    from keepers.protocol.errors import HearthError
+    from keepers.sdk.connect import load_settings, signer_for
+
+    def of(acts_as: str) -> str:
+        signer = signer_for(load_settings().settings, acts_as)
+        return signer.address if signer is not None else ""
+
+    assert of("attester or renter") == ""
+    hearth("init", "renter")
+    renter = keystore_address(home / ".local/share/hearth/keys/renter.json")
+    assert (of("attester"), of("attester or renter"), of("renter")) == ("", renter, renter)
+    hearth("init", "attester")
+    assert of("attester or renter") == of("attester") not in ("", renter)
+    with pytest.raises(HearthError, match="no key of node 3"):
+        of("node 3")
+
+
 def test_tokens__to_the_last_wei(attester: Person) -> None:
     said = attester("seat", "join", "0.000000000000000001", "--endpoint", "https://s.example", "--yes", "--json")
     assert said.data["bond_wei"] == 1 and BOND > 10 * WAD

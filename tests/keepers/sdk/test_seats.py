@@ -167,9 +167,23 @@ def test_leave__of_four__the_table_stays_and_says_so(market: Market, seated: lis
         seated[i].leave_seat()
     wait(market, market.town.parameters.notice)
     view = seated[0].seat()
-    assert not view.due and view.stuck == "committee: below four seats"
-    assert view.next[0].startswith("keep signing: without it the table has fewer than four")
+    assert not view.due and "fewer than four seats" in view.stuck
+    assert view.next[0].startswith("keep signing, the table cannot change yet: without those that leave")
     assert "fewer than four" in refusal("H2588", seated[3], "apply_table").why[0]
+
+
+def test_apply__the_hub_may_refuse_what_is_due(market: Market, seated: list[Hearth]) -> None:
+    """Reported epochs before the present table's first may still be refuted, and its predecessor signs them again."""
+    seated[4].leave_seat()
+    wait(market, market.town.parameters.notice)
+    assert seated[4].seat().due
+    market.town.world.hub._usable_at = lambda e: market.town.world.now + 1  # type: ignore[method-assign]
+    market.mine()
+    view = seated[4].seat()
+    assert not view.due and "may still be refuted" in view.stuck
+    assert view.next[0].startswith("keep signing, the table cannot change yet: the table before began lately")
+    error = refusal("H2411", seated[0], "apply_table")
+    assert error.next[0] == "wait until these are usable, then repeat"
 
 
 def test_withdraw__at_once_where_it_never_sat(market: Market) -> None:
