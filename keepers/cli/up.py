@@ -131,7 +131,7 @@ def build_role(name: str, settings: Settings, record: Deployment) -> Role[Any, A
     """A role from its section of the settings. Raises H1101 (no key), H1001 (stand-in on a public network)."""
     sections: Any = settings
     if name == "agent":
-        return _agent(sections.agent, record, int(settings.fees.tip_gwei * GWEI))
+        return _agent(sections, record)
     from keepers.sdk.connect import key_of
 
     section = getattr(sections, name)
@@ -161,7 +161,7 @@ def build_role(name: str, settings: Settings, record: Deployment) -> Role[Any, A
     return Settler(key, policy)
 
 
-def _agent(section: Any, record: Deployment, tip: int) -> Role[Any, Any]:
+def _agent(sections: Any, record: Deployment) -> Role[Any, Any]:
     from keepers.chain.keys import open_keystore
     from keepers.gpu.sampler import Sampler
     from keepers.gpu.stand_in import StandIn
@@ -169,6 +169,7 @@ def _agent(section: Any, record: Deployment, tip: int) -> Role[Any, Any]:
     from keepers.roles.agent.heartbeat import NodeKey
     from keepers.roles.agent.role import Agent
 
+    section = sections.agent
     if not section.nodes:
         raise HearthError(
             "H1101",
@@ -193,5 +194,5 @@ def _agent(section: Any, record: Deployment, tip: int) -> Role[Any, Any]:
             chosen = section.gpus[i] if section.gpus else ""
             gpus = [int(gpu) for gpu in chosen.split(",")] if chosen else None
             nodes.append(NodeKey(index, key, Sampler(gpus=gpus)))
-    policy = CheckInPolicy(int(section.check_in_daily * WAD), tip) if section.check_in == "auto" else None
-    return Agent(nodes, check_in=policy)
+    policy = CheckInPolicy(int(section.check_in_daily * WAD), int(sections.fees.tip_gwei * GWEI))
+    return Agent(nodes, check_in=policy if section.check_in == "auto" else None)

@@ -61,24 +61,20 @@ class Message:
 
     TYPE: ClassVar[str]
 
-    def words(self) -> list[bytes]:
-        """The members, 32 bytes each. Raises OverflowError or ValueError for a field that is no word."""
-        out = []
+    def struct_hash(self) -> bytes:
+        """hashStruct of the message. Raises OverflowError or ValueError for a field that is no word."""
+        out = bytearray(_type_hash(self.TYPE))
         for (kind, name), f in zip(members(self.TYPE), fields(self), strict=True):  # type: ignore[arg-type]
             value = getattr(self, f.name)
             if kind == "address":
-                out.append(address_word(value))
+                out += address_word(value)
             elif kind == "bytes32":
                 if len(value) != 32:
                     raise ValueError(f"{name} has {len(value)} bytes, not 32")
-                out.append(value)
+                out += value
             else:
-                out.append(word(value))
-        return out
-
-    def struct_hash(self) -> bytes:
-        """hashStruct of the message. Raises as `words`."""
-        return keccak(_type_hash(self.TYPE) + b"".join(self.words()))
+                out += word(value)
+        return keccak(bytes(out))
 
     def digest(self, domain: Domain) -> bytes:
         """What is signed: keccak(0x1901 ‖ domain separator ‖ struct hash)."""

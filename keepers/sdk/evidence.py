@@ -15,7 +15,7 @@ from typing import Any
 
 from keepers.chain.bounded_json import loads
 from keepers.protocol.errors import HearthError
-from keepers.protocol.hashing import keccak
+from keepers.protocol.hashing import keccak, word
 from keepers.protocol.messages import Domain, Message, Report, SignedObservation, VoidReport, address_word
 
 SCHEMA = "hearth.equivocation/1"
@@ -34,7 +34,9 @@ class Signed:
     @property
     def struct(self) -> tuple[int, list[bytes], bytes]:
         """As `IAttesterCommittee.Statement`."""
-        return list(KINDS).index(self.kind), self.message.words(), self.signature
+        values = [getattr(self.message, f.name) for f in fields(self.message)]  # type: ignore[arg-type]
+        words = [value if isinstance(value, bytes) else word(value) for value in values]
+        return list(KINDS).index(self.kind), words, self.signature
 
     @property
     def place(self) -> tuple[str, int, int, int]:

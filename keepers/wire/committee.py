@@ -54,6 +54,10 @@ class Committees:
         self._known = {**self._kept, **{event["generation"]: self._committee(event) for event in events}}
         self._at = at.hash
 
+    def newest(self) -> Committee | None:
+        """The committee that was set last, in force yet or not."""
+        return max(self._known.values(), key=lambda c: c.generation, default=None)
+
     def of_epoch(self, epoch: int) -> Committee | None:
         """The committee in force for an epoch: the newest generation that starts at or before it."""
         fitting = [c for c in self._known.values() if c.start <= epoch]
@@ -63,9 +67,9 @@ class Committees:
         """The committee of that number, in force or not; None where none was set."""
         return self._known.get(generation)
 
-    def newest(self) -> Committee | None:
-        """The committee that was set last, in force yet or not."""
-        return max(self._known.values(), key=lambda c: c.generation, default=None)
+    def all(self) -> tuple[Committee, ...]:
+        """Every generation that was ever set."""
+        return tuple(self._known.values())
 
     def _events(self, first: int, last: int) -> list[Event]:
         return [] if first > last else self._reader.events(first, last, "AttestationHub", ("CommitteeSet",))
