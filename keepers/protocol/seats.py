@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from keepers.protocol.units import M40
+
 MAX_BOND = 2**120  # wei of the token
 LEAST_SEATS = 4  # of a table that nobody proposed as small
 REPEAT = 30 * 86_400  # seconds between two faults within which the second costs all
@@ -26,6 +28,11 @@ class Seat:
     def pack(self) -> int:
         """The seat word."""
         return self.bond << 128 | self.fault << 88 | self.leaving << 48 | self.free << 8 | self.seated
+
+    @classmethod
+    def unpack(cls, value: int) -> Seat:
+        """Reads a seat word."""
+        return cls(value >> 128, value >> 88 & M40, value >> 48 & M40, value >> 8 & M40, bool(value & 1))
 
     def penalty(self, at: int) -> int:
         """Wei that a report which fell at second `at` costs: a tenth, rounded up; all, near a fault of before."""

@@ -59,6 +59,14 @@ class Committees:
         fitting = [c for c in self._known.values() if c.start <= epoch]
         return max(fitting, key=lambda c: c.generation, default=None)
 
+    def of_generation(self, generation: int) -> Committee | None:
+        """The committee of that number, in force or not; None where none was set."""
+        return self._known.get(generation)
+
+    def all(self) -> tuple[Committee, ...]:
+        """Every generation that was ever set."""
+        return tuple(self._known.values())
+
     def _events(self, first: int, last: int) -> list[Event]:
         return [] if first > last else self._reader.events(first, last, "AttestationHub", ("CommitteeSet",))
 
