@@ -7,8 +7,8 @@ everything after it. Nothing is judged here: `protocol.rebuild` does that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 
 from keepers.chain.ports import BlockRef, Call, Event, Reader
 from keepers.protocol.counters import Header
@@ -26,7 +26,8 @@ Progress = Callable[[int, int, str], object]  # done, of how many, what
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One epoch with the event that says so. `digest` is what was signed, `who` the seats that did."""
+    """One epoch with the event that says so. `digest` is what was signed, `who` the seats that did; a void epoch has no
+    `facts`."""
 
     epoch: int
     log: EpochLog
@@ -34,6 +35,7 @@ class Logged:
     who: int
     block: int
     tx: bytes
+    facts: int = 0
 
     @property
     def void(self) -> bool:
@@ -70,7 +72,7 @@ class History:
             self._cut(self.first)
             return
         if logged.epoch > self.last + 1:
-            raise _left_out(f"epoch {self.last + 1} is missing before epoch {logged.epoch}")
+            raise left_out(f"epoch {self.last + 1} is missing before epoch {logged.epoch}")
         self._cut(logged.epoch)
         self.epochs.append(logged)
 
@@ -111,13 +113,13 @@ def read_history(
         if event.name == "Cancelled":
             history.cancel(int(event["first"]))
         elif event.name == "Report":
-            history.add(_report(event))
+            history.add(logged_report(event))
         else:
-            for logged in _voided(event):
+            for logged in logged_voids(event):
                 history.add(logged)
     standing = int(reader.read(Call(HUB, "last_epoch"), at))
     if standing > history.last:
-        raise _left_out(f"the hub counts {standing} epochs, the logs end with {history.last}")
+        raise left_out(f"the hub counts {standing} epochs, the logs end with {history.last}")
     history.end_at(standing)
     _fill(reader, history, first_block, start, at.number, progress)
     return history
@@ -141,21 +143,27 @@ def block_of_report(reader: Reader, first_block: int, calendar: Calendar, epoch:
     return first_block if epoch <= 0 else block_of_time(reader, first_block, calendar.end(epoch), at)
 
 
-def _report(event: Event) -> Logged:
+def logged_report(event: Event) -> Logged:
+    """A `Report`. Posted parts stand by their hashes: `with_parts` puts their bytes there."""
     words = [bytes(word) for word in event["parts"]]  # h_1, R_1, h_2, R_2 … of the posted parts
     root = bytes(event["root"])
-    # posted parts by their hashes for now: `_fill` puts their bytes there
     parts = (*zip(words[::2], words[1::2], strict=True), (bytes(event["data"]), root))
     log = EpochLog(int(event["header"]), root, parts)
-    return Logged(
-        int(event["epoch"]), log, bytes(event["digest"]), int(event["who"]), event.block_number, event.tx_hash
-    )
+    who, facts = int(event["who"]), int(event["facts"])
+    return Logged(int(event["epoch"]), log, bytes(event["digest"]), who, event.block_number, event.tx_hash, facts)
 
 
-def _voided(event: Event) -> Iterator[Logged]:
+def with_parts(logged: Logged, found: Mapping[bytes, bytes]) -> Logged:
+    """The same with the bytes of its posted parts, by their hashes. Raises KeyError for one that is not there."""
+    posted = tuple((found[key], root) for key, root in logged.log.parts[:-1])
+    return replace(logged, log=EpochLog(logged.log.header, logged.log.root, (*posted, *logged.log.parts[-1:])))
+
+
+def logged_voids(event: Event) -> Iterator[Logged]:
+    """The epochs of a `Voided`. Raises H2006 for a range that no hub logs."""
     first, last = int(event["first"]), int(event["last"])
     if not 0 < first <= last or last - first > 1_000:
-        raise _left_out(f"a void report of epochs {first} to {last}")
+        raise left_out(f"a void report of epochs {first} to {last}")
     end = Header.unpack(int(event["header"]))
     for epoch in range(first, last + 1):
         behind = last - epoch
@@ -171,13 +179,15 @@ def _voided(event: Event) -> Iterator[Logged]:
         yield Logged(epoch, log, bytes(event["digest"]), int(event["who"]), event.block_number, event.tx_hash)
 
 
-def _fill(reader: Reader, history: History, first_block: int, start: int, last: int, progress: Progress | None) -> None:
-    """Puts the bytes of posted parts in the place of their hashes; only those that a standing report names are kept."""
-    named = [logged for logged in history.epochs if len(logged.log.parts) > 1]
-    wanted = {data for logged in named for data, _ in logged.log.parts[:-1]}
+def posted_parts(
+    reader: Reader, wanted: Set[bytes], blocks: Sequence[tuple[int, int]], progress: Progress | None = None
+) -> dict[bytes, bytes]:
+    """Posted parts by their hashes: those of `wanted`, looked for in one range of blocks (inclusive) after the other.
+
+    Raises H2006 where one was never posted, which no report can name.
+    """
     found: dict[bytes, bytes] = {}
-    # a part may have been posted long before the report that names it
-    for low, high in ((start, last), (first_block, start - 1)):
+    for low, high in blocks:
         if wanted - set(found) and low <= high:
             for event in pages(reader, low, high, HUB, ("Part",), progress, "parts"):
                 key, data = bytes(event["hash"]), bytes(event["data"])
@@ -185,14 +195,16 @@ def _fill(reader: Reader, history: History, first_block: int, start: int, last: 
                     found[key] = data
     missing = wanted - set(found)
     if missing:
-        raise _left_out(f"{len(missing)} posted parts are missing, one of them 0x{min(missing).hex()}")
+        raise left_out(f"{len(missing)} posted parts are missing, one of them 0x{min(missing).hex()}")
+    return found
 
-    def filled(logged: Logged) -> Logged:
-        posted = tuple((found[key], root) for key, root in logged.log.parts[:-1])
-        log = EpochLog(logged.log.header, logged.log.root, (*posted, *logged.log.parts[-1:]))
-        return Logged(logged.epoch, log, logged.digest, logged.who, logged.block, logged.tx)
 
-    history.epochs = [filled(logged) for logged in history.epochs]
+def _fill(reader: Reader, history: History, first_block: int, start: int, last: int, progress: Progress | None) -> None:
+    """Puts the bytes of posted parts in the place of their hashes; only those that a standing report names are kept."""
+    wanted = {data for logged in history.epochs for data, _ in logged.log.parts[:-1]}
+    # a part may have been posted long before the report that names it
+    found = posted_parts(reader, wanted, ((start, last), (first_block, start - 1)), progress)
+    history.epochs = [with_parts(logged, found) for logged in history.epochs]
 
 
 def pages(
@@ -222,7 +234,8 @@ def pages(
             progress(at - first, last - first + 1, f"{what} of blocks to {to}")
 
 
-def _left_out(why: str) -> HearthError:
+def left_out(why: str) -> HearthError:
+    """H2006: what an endpoint gives cannot be all that the hub logged."""
     return HearthError(
         "H2006",
         "the endpoint's logs do not agree with the hub",

@@ -13,16 +13,18 @@ from keepers.cli.options import Options, command
 if TYPE_CHECKING:
     from keepers.runtime.checks import Finding
 
-ROLES = ("renter", "provider", "agent", "attester", "settler")
+ROLES = ("renter", "provider", "agent", "attester", "settler", "watcher")
 OUTCOMES = ("ok", "warn", "fail", "skipped")
 STYLES = {"ok": "good", "warn": "late", "fail": "bad", "skipped": "bad"}
 
 
 @command()
-@click.argument("role", type=click.Choice(ROLES), required=False)
+@click.argument("role", type=click.Choice(ROLES), required=False, metavar="[ROLE]")
 @click.option("--quick", is_flag=True, help="For a service's start: no hardware, no port; money only warns.")
 def check(options: Options, role: str | None, quick: bool) -> None:
     """Test a set-up: settings, record, endpoints, contracts, clock, keys, funds, database, ports, GPUs.
+
+    ROLE is renter, provider, agent, attester, settler or watcher; without one, all that the config has keys for.
 
     SKIPPED is no pass: the check rests on one that failed. Exit 9 on a failed or skipped check; with --quick exit 7
     where retrying may help, so that a service is started again.

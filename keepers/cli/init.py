@@ -15,7 +15,7 @@ from keepers.protocol.errors import HearthError
 if TYPE_CHECKING:
     from keepers.cli.market import Machine
 
-ROLES = ("renter", "provider", "attester", "settler")
+ROLES = ("renter", "provider", "attester", "settler", "watcher")
 
 
 @command()
@@ -31,8 +31,8 @@ def init(options: Options, role: str, payout: str | None) -> None:
     folder = settings.home_path / "keys"
     lines: list[str] = []
     data: dict[str, Any] = {"role": role}
-    wanted = {"renter": ["renter"], "provider": ["renter", "node-0"], "attester": ["attester"], "settler": ["settler"]}
-    for name in wanted[role]:
+    wanted = {"provider": ["renter", "node-0"]}
+    for name in wanted.get(role, [role]):
         keystore, address, fresh = _key(folder, name)
         label = {"renter": "operator" if role == "provider" else "key", "node-0": "node"}.get(name, "key")
         lines.append(f"{label:<9} {address}   {keystore} (0600){'' if fresh else '  kept'}")
@@ -60,6 +60,8 @@ def init(options: Options, role: str, payout: str | None) -> None:
         "attester": "fund the key, then: hearth check attester, hearth seat join --endpoint URL; once the owner has"
         " proposed it: hearth seat apply, hearth up --service",
         "settler": "fund the key with gas, then: hearth check settler, hearth up --service",
+        "watcher": "hearth watcher --once looks without gas; to submit: fund the key, hearth config set watcher.submit"
+        " true, hearth check watcher, hearth up --roles watcher --service",
     }
     options.emit("init", data, lambda: "\n".join(lines))
     options.note(f"next  {nexts[role]}")

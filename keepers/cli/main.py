@@ -36,6 +36,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "agent": ("up", "agent", "Run an agent: the daemon of a machine."),
     "attester": ("up", "attester", "Run an attester: a seat of the committee."),
     "settler": ("up", "settler", "Run a settler: permissionless upkeep for a bounty."),
+    "watcher": (
+        "watcher",
+        "watcher",
+        "Run a watcher: judges every report, refutes what is false; --once looks and says.",
+    ),
     "up": ("up", "up", "Run the roles of this config in one process."),
     "network": ("network", "network", "Networks: list, show, status, add, use."),
     "config": ("config", "config", "Settings: show with their origin, set, path."),

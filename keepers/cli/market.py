@@ -15,7 +15,8 @@ from keepers.protocol.units import GWEI
 if TYPE_CHECKING:
     from keepers.sdk.client import Hearth
 
-GAS_A_DAY = {"renter": 200_000, "attester": 1_000_000, "settler": 2_000_000}  # gas; the daemons measure their own
+# gas; the daemons measure their own. A watcher's day is a quiet one: GAS_DAYS of it pay about four refutations
+GAS_A_DAY = {"renter": 200_000, "attester": 1_000_000, "settler": 2_000_000, "watcher": 60_000}
 GAS_DAYS = 90  # for how long a key is to be funded
 
 

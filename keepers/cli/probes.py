@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from keepers.sdk.reads import Reads
 
 FREE_BYTES = 1 << 30  # a node's database of a year; below it a check warns
+FIRST_LOGS = 5_000  # blocks of one question
 GAS_DAYS_WARN = 14  # days of gas below which a check warns
 CONTRACTS = ("genesis block", "code", "contract version")  # what they say is worth nothing on a wrong chain
 Said = tuple[str, str]
@@ -57,7 +58,7 @@ class Probes:
         self._try("endpoints", self._endpoints, "record")
         self._try("chain", self._chain, "endpoints")
         self._handshake()
-        for name in (name for name in sections if name != "agent"):
+        for name in (name for name in sections if name != "agent" and not self._keyless(name)):
             self._try(f"gas {name}", lambda name=name: self._gas(name), "chain", f"key {name}")  # type: ignore[misc]
         if provider and hasattr(self, "settings") and self.settings.agent.check_in == "auto":
             self._try("gas check-in", self._gas_of_nodes, "chain")
@@ -71,6 +72,9 @@ class Probes:
             if not self.quick:
                 self._try("hardware", self._hardware, *CONTRACTS, "gpu")
             self._try("attesters", self._attesters, "record")
+        if self.role == "watcher":
+            self._try("reports", self._reports, *CONTRACTS)
+            self._try("attesters", self._shown, *CONTRACTS)
         if self.role == "attester":
             self._try("sign log", self._sign_log, "database", "record", "key attester")
             self._try("seat", self._seat, *CONTRACTS, "key attester")
@@ -125,8 +129,13 @@ class Probes:
             return ["renter"] if self.role == "provider" else [self.role]
         if not hasattr(self, "settings"):
             return []
-        found = [n for n in ("renter", "attester", "settler") if getattr(self.settings, n).keystore is not None]
+        keyed = ("renter", "attester", "settler", "watcher")
+        found = [name for name in keyed if getattr(self.settings, name).keystore is not None]
         return found + (["agent"] if self.settings.agent.nodes else [])
+
+    def _keyless(self, name: str) -> bool:
+        """A watcher that only looks needs no gas."""
+        return name == "watcher" and hasattr(self, "settings") and self.settings.watcher.keystore is None
 
     def _reads(self) -> Reads:
         from keepers.chain.rpc import RpcReader
@@ -177,6 +186,8 @@ class Probes:
             said = [f"node {i} {units.short(k.address)}" for i, k in zip(section.nodes, keys, strict=True)]
             return "ok", ", ".join(said)
         key = key_of(getattr(self.settings, name))
+        if key is None and name == "watcher" and not self.settings.watcher.submit:
+            return "ok", "none: it looks and alarms, and sends nothing"
         if key is None:
             raise HearthError("H1101", f"[{name}] has no keystore: dry mode", next=(f"hearth init {name}",))
         return "ok", f"{key.address} opens"
@@ -392,6 +403,42 @@ class Probes:
             said.append(gpus.compare(gpus.registered(reads, index, at), cards, gpus.owners(reads, cards, at)))
         unsure = any(outcome == "warn" for outcome, _ in said)
         return "warn" if unsure else "ok", " · ".join(line for _, line in said)
+
+    def _reports(self) -> Said:
+        """Whether the endpoint still has the logs from the first report on: without them no root can be judged."""
+        from keepers.chain.history import HUB
+
+        reads = self._reads()
+        at = reads.reader.head()
+        last = int(reads.suite.hub.last_epoch(at=at))
+        first = self.record.first_block
+        for to in range(first, at.number + 1, FIRST_LOGS):
+            found = reads.reader.events(to, min(at.number, to + FIRST_LOGS - 1), HUB, ("CommitteeSet",))
+            if found:
+                return "ok", f"{last} epochs reported, logs from block {found[0].block_number} on"
+        if last:
+            raise HearthError(
+                "H2006",
+                "the endpoint has not the first logs of the hub",
+                why=(f"no committee was set from block {first} on, and {last} epochs are reported",),
+                next=("use an endpoint that keeps all logs: this one prunes",),
+            )
+        return "ok", "no epoch is reported yet"
+
+    def _shown(self) -> Said:
+        """Whether seats say what others signed; a watcher does without, but then it finds no equivocation."""
+        from keepers.wire.committee import Committees
+
+        reads = self._reads()
+        at = reads.reader.head()
+        follower = Committees(reads.reader, self.record.first_block, {s.address: s.url for s in self.record.attesters})
+        follower.refresh(at)
+        committee = follower.of_epoch(max(1, reads.calendar.epoch(at.timestamp)))
+        if committee is None:
+            return "warn", "no committee is in force yet"
+        up = sum(bool(seat.url) and _an_attester(seat.url) for seat in committee.endpoints)
+        said = f"{up} of {committee.n} answer"
+        return ("ok", said) if up == committee.n else ("warn", f"{said}: what the others hold is not seen")
 
     def _attesters(self) -> Said:
         seats = self.record.attesters

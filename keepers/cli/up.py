@@ -1,4 +1,4 @@
-"""`hearth up`, `hearth agent`, `hearth attester`, `hearth settler`: the daemons."""
+"""`hearth up`, `hearth agent`, `hearth attester`, `hearth settler`, `hearth watcher`: the daemons."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from keepers.protocol.units import GWEI, WAD
 
 if TYPE_CHECKING:
     from keepers.chain.deployment import Deployment
+    from keepers.chain.keys import Signer
     from keepers.runtime.role import Role
     from keepers.runtime.settings import Settings
 
-ROLES = ("agent", "attester", "settler")
+ROLES = ("agent", "attester", "settler", "watcher")
 
 
 @command()
@@ -101,11 +102,17 @@ def _wanted(settings: Settings, names: list[str] | None) -> list[str]:
 
 
 def _run(options: Options, names: list[str] | None) -> None:
-    from keepers.runtime import lifecycle
-    from keepers.sdk.connect import load_settings, resolve_network
+    from keepers.sdk.connect import load_settings
 
     settings = load_settings(options.flags()).settings
-    wanted = _wanted(settings, names)
+    run_roles(options, settings, _wanted(settings, names))
+
+
+def run_roles(options: Options, settings: Settings, wanted: list[str]) -> None:
+    """These roles in one process, until SIGTERM or a fatal error."""
+    from keepers.runtime import lifecycle
+    from keepers.sdk.connect import resolve_network
+
     settings = settings.model_copy(update={"deployment": resolve_network(settings.deployment)})
     record = lifecycle.find_deployment(settings)
     roles = [build_role(name, settings, record) for name in wanted]
@@ -124,6 +131,7 @@ def configured(settings: Settings) -> list[str]:
     found = ["agent"] if sections.agent.nodes else []
     found += ["attester"] if sections.attester.keystore else []
     found += ["settler"] if sections.settler.keystore else []
+    found += ["watcher"] if sections.watcher.keystore else []
     return found
 
 
@@ -136,6 +144,8 @@ def build_role(name: str, settings: Settings, record: Deployment) -> Role[Any, A
 
     section = getattr(sections, name)
     key = key_of(section)
+    if name == "watcher":
+        return _watcher(section, key)
     if key is None:
         raise HearthError(
             "H1101",
@@ -159,6 +169,17 @@ def build_role(name: str, settings: Settings, record: Deployment) -> Role[Any, A
         native_usd=int(section.native_usd * 10**12),
     )
     return Settler(key, policy)
+
+
+def _watcher(section: Any, key: Signer | None) -> Role[Any, Any]:
+    """Without a key it looks and alarms. Raises H1101 where it is to send and has none."""
+    from keepers.roles.watcher.role import Policy, Watcher
+
+    if section.submit and key is None:
+        raise HearthError(
+            "H1101", "watcher.submit is set, and no key is configured for the watcher", next=("hearth init watcher",)
+        )
+    return Watcher(key, Policy(section.submit, section.unpaid, int(section.native_usd * 10**12)))
 
 
 def _agent(sections: Any, record: Deployment) -> Role[Any, Any]:

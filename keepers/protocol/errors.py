@@ -242,6 +242,22 @@ CODES = _table(
         "H6501", "no price source gives a price", "check the sources: hearth check attester; retrying is safe", 7, True
     ),
     Code("H6601", "the simulated committee broke a rule, or was late", "report it with the seed, which repeats it", 9),
+    Code("H6701", "a report on chain is false, and nobody has refuted it yet", "hearth watcher --submit refutes it", 9),
+    Code(
+        "H6702",
+        "a report calls a node down that checked in on chain, and stands",
+        "hearth watcher --submit refutes it",
+        9,
+    ),
+    Code("H6703", "a seat signed two different things in one place", "hearth watcher --submit proves it", 9),
+    Code(
+        "H6704",
+        "a false report cannot be refuted, or no longer",
+        "nothing that rests on it is right: the owner must replace the committee",
+        9,
+    ),
+    Code("H6705", "what was found pays less than its gas and is left to others", "set watcher.unpaid, or wait", 9),
+    Code("H6706", "seats that signed a refuted report were not punished yet", "hearth watcher --submit does it", 9),
     # ---- 7 deployment
     Code("H7101", "the profile is not usable", "correct it; nothing was sent", 2),
     Code("H7102", "the plan is stale", "make a new plan with --dry-run"),

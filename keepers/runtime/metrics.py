@@ -124,6 +124,16 @@ class SettlerMetrics(_Group):
         self.unprofitable = self._counter("unprofitable", "Due work left because gas costs more", "kind")
 
 
+class WatcherMetrics(_Group):
+    """hearth_watcher_…"""
+
+    def __init__(self, registry: CollectorRegistry, network: str) -> None:
+        super().__init__(registry, network, "hearth_watcher")
+        self.epochs_checked = self._gauge("epochs_checked", "Reports judged since the start of the process")
+        self.findings = self._counter("findings", "What was found false", "kind")
+        self.deadline = self._gauge("evidence_deadline_seconds", "Until the first window closes, +Inf for none")
+
+
 class Metrics:
     """All metrics of one process."""
 
@@ -162,6 +172,11 @@ class Metrics:
     def settler(self) -> SettlerMetrics:
         """hearth_settler_…"""
         return SettlerMetrics(self.registry, self.network)
+
+    @cached_property
+    def watcher(self) -> WatcherMetrics:
+        """hearth_watcher_…"""
+        return WatcherMetrics(self.registry, self.network)
 
     def cycle(self, role: str) -> Callable[[], None]:
         """Start timing a cycle; call the result at its end."""

@@ -15,39 +15,12 @@ from typing import Any
 
 from keepers.chain.bounded_json import loads
 from keepers.protocol.errors import HearthError
-from keepers.protocol.hashing import keccak, word
-from keepers.protocol.messages import Domain, Message, Report, SignedObservation, VoidReport, address_word
+from keepers.protocol.messages import Domain
+from keepers.protocol.statements import OBSERVATION, REPORT, TYPES, VOID, Statement, commitment
 
 SCHEMA = "hearth.equivocation/1"
-KINDS: dict[str, type[Message]] = {"observation": SignedObservation, "report": Report, "void": VoidReport}
+KINDS = {"observation": OBSERVATION, "report": REPORT, "void": VOID}
 MAX_BYTES = 65_536
-
-
-@dataclass(frozen=True)
-class Signed:
-    """One statement with its signature (65 bytes r ‖ s ‖ v, or 64 with v = 27)."""
-
-    kind: str
-    message: Message
-    signature: bytes
-
-    @property
-    def struct(self) -> tuple[int, list[bytes], bytes]:
-        """As `IAttesterCommittee.Statement`."""
-        values = [getattr(self.message, f.name) for f in fields(self.message)]  # type: ignore[arg-type]
-        words = [value if isinstance(value, bytes) else word(value) for value in values]
-        return list(KINDS).index(self.kind), words, self.signature
-
-    @property
-    def place(self) -> tuple[str, int, int, int]:
-        """Where a seat may sign one thing only: (kind of place, generation, epoch, view)."""
-        m = self.message
-        if isinstance(m, SignedObservation):
-            return "observation", m.generation, m.epoch, 0
-        if isinstance(m, Report):
-            return "report", m.generation, m.epoch, m.facts >> 40 & 0xFFFFFF
-        assert isinstance(m, VoidReport)
-        return "report", m.generation, m.first, m.view
 
 
 @dataclass(frozen=True)
@@ -57,27 +30,27 @@ class Evidence:
     chain_id: int
     hub: str
     seat: int
-    first: Signed
-    second: Signed
+    first: Statement
+    second: Statement
 
     @property
     def generation(self) -> int:
         """Of the committee whose seat signed."""
-        return self.first.place[1]
+        return self.first.generation
 
     @property
     def epoch(self) -> int:
         """The epoch of which both speak."""
-        return self.first.place[2]
+        return self.first.epoch
 
     def digests(self) -> tuple[bytes, bytes]:
         """What was signed."""
         domain = Domain(self.chain_id, self.hub)
-        return self.first.message.digest(domain), self.second.message.digest(domain)
+        return self.first.digest(domain), self.second.digest(domain)
 
     def commitment(self, finder: str) -> bytes:
-        """What `AttesterCommittee.commit` is given before the proof: keccak(finder ‖ first ‖ second digest)."""
-        return keccak(address_word(finder) + b"".join(self.digests()))
+        """What `AttesterCommittee.commit` is given before the proof."""
+        return commitment(int(finder, 16), *self.digests())
 
 
 def read(text: bytes | str) -> Evidence:
@@ -101,16 +74,16 @@ def read(text: bytes | str) -> Evidence:
     return found
 
 
-def _signed(row: Mapping[str, Any]) -> Signed:
+def _signed(row: Mapping[str, Any]) -> Statement:
     kind = str(row["kind"])
     if kind not in KINDS:
         raise ValueError(f"a statement is one of {', '.join(KINDS)}, not {kind[:60]!r}")
-    type_: Any = KINDS[kind]
+    type_: Any = TYPES[KINDS[kind]]
     values = {f.name: _bytes(row[f.name]) if f.type == "bytes" else _number(row[f.name]) for f in fields(type_)}
     signature = _bytes(row["signature"])
     if len(signature) not in (64, 65):
         raise ValueError(f"a signature has 64 or 65 bytes, not {len(signature)}")
-    return Signed(kind, type_(**values), signature)
+    return Statement.of(type_(**values), signature)
 
 
 def _number(value: Any) -> int:

@@ -246,7 +246,7 @@ class Seats(Base):
         commitment = evidence.commitment(self.address)
         committed = self.suite.committee.committed_at(commitment, at=at)
         steps = [] if committed else [Step("commit", self.suite.committee.commit(commitment))]
-        call = self.suite.committee.prove_equivocation(evidence.seat, evidence.first.struct, evidence.second.struct)
+        call = self.suite.committee.prove_equivocation(evidence.seat, evidence.first.args, evidence.second.args)
         action = f"seat-prove-{commitment.hex()}"
         self.session.run(action, [*steps, Step("prove", call, later=True)], progress)
         return self.seat(guilty)
@@ -265,7 +265,7 @@ class Seats(Base):
             raise HearthError("H2592", f"generation {evidence.generation} has no seat {evidence.seat}")
         who = table.endpoints[evidence.seat].address
         for signed, digest in zip((evidence.first, evidence.second), evidence.digests(), strict=True):
-            if signer_of(digest, signed.signature) != who:
+            if signer_of(digest, signed.sig) != who:
                 raise HearthError("H2594", f"a statement is not signed by seat {evidence.seat}, {who}")
         return who
 

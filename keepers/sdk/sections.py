@@ -7,6 +7,7 @@
             check_in, check_in_daily
 [attester]  keystore, password_file, prices
 [settler]   keystore, password_file, jail, upkeep, redeem, providers, native_usd
+[watcher]   keystore, password_file, submit, unpaid, native_usd
 """
 
 from __future__ import annotations
@@ -102,6 +103,14 @@ class SettlerSection(KeyedSection):
     native_usd: float = Field(default=0.0, ge=0, le=10**9, description="USD of a native coin; 0 = gas costs nothing")
 
 
+class WatcherSection(KeyedSection):
+    """What this watcher does. Without a keystore, or without `submit`, it looks and alarms, and sends nothing."""
+
+    submit: bool = Field(default=False, description="whether it sends the proofs of what it finds")
+    unpaid: bool = Field(default=True, description="whether it also sends proofs that pay less than their gas")
+    native_usd: float = Field(default=0.0, ge=0, le=10**9, description="USD of a native coin; 0 = gas costs nothing")
+
+
 SECTIONS: dict[str, type[BaseModel]] = {
     "renter": RenterSection,
     "operator": OperatorSection,
@@ -109,4 +118,5 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "agent": AgentSection,
     "attester": AttesterSection,
     "settler": SettlerSection,
+    "watcher": WatcherSection,
 }

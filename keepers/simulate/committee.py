@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from keepers.protocol.epochs import Calendar
-from keepers.protocol.hashing import keccak, to_int, word
-from keepers.protocol.messages import Report, SignedObservation, VoidReport
+from keepers.protocol.hashing import to_int
 from keepers.protocol.seats import MAX_BOND, NoTable, Seat, bounty, next_table
+from keepers.protocol.statements import OBSERVATION, Place, Statement, commitment
 from keepers.protocol.units import M24, M32, M40
 from keepers.simulate.hub import Hub
 from keepers.simulate.refuter import Refuter
 from keepers.simulate.state import Context, Event, Journal, Revert, Store, require
 from keepers.simulate.token import Token
-
-OBSERVATION, REPORT, VOID = 0, 1, 2
-WORDS = {OBSERVATION: 5, REPORT: 6, VOID: 5}
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One thing that a seat signed: kind, the words of its EIP-712 type, signature."""
-
-    kind: int
-    words: list[bytes]
-    sig: bytes
 
 
 class Committee:
@@ -153,7 +141,7 @@ class Committee:
         """Two things signed where a seat may sign one."""
         place = _place(first)
         require(place == _place(second), "committee: other place")
-        a, b = self._digest(first), self._digest(second)
+        a, b = first.digest(self._hub.domain), second.digest(self._hub.domain)
         require(a != b, "committee: the same")
         generation = to_int(first.words[0])
         require(0 < generation < 2**16 and index < 31, "committee: no such seat")
@@ -165,7 +153,7 @@ class Committee:
         require(signed, "committee: not signed by it")
         require(not self.proofs[who, place], "committee: proven already")
         self.proofs[who, place] = True
-        committed = self.committed[keccak(word(sender) + a + b)]
+        committed = self.committed[commitment(sender, a, b)]
         finder = sender if 0 < committed < self._context.now else 0
         self._log("Equivocated", who, to_int(first.words[1]), a, b)
         self._settle(self._take(who, self.accounts[who].bond, finder), finder)
@@ -245,12 +233,6 @@ class Committee:
         if paid:
             self._token.transfer(finder, paid, sender=self.address)
 
-    def _digest(self, s: Statement) -> bytes:
-        types = {OBSERVATION: SignedObservation.TYPE, REPORT: Report.TYPE, VOID: VoidReport.TYPE}
-        kind = types[s.kind]
-        struct = keccak(keccak(kind.encode()) + b"".join(s.words))
-        return keccak(b"\x19\x01" + self._hub.domain.separator + struct)
-
     def _signer(self, s: Statement, digest: bytes) -> int:
         require(len(s.sig) in (64, 65), "committee: signature")
         return self._context.recover(digest, s.sig if len(s.sig) == 65 else s.sig + b"\x1b")
@@ -259,13 +241,9 @@ class Committee:
         self._journal.events.append(Event("AttesterCommittee", name, values))
 
 
-def _place(s: Statement) -> tuple[int, ...]:
-    """Where a seat may sign one thing only: kind of place, generation, epoch, view."""
-    require(WORDS.get(s.kind) == len(s.words), "committee: statement")
-    words = [to_int(w) for w in s.words]
-    if s.kind == OBSERVATION:
-        return OBSERVATION, words[0], words[1], 0
-    return REPORT, words[0], words[1], words[4] >> 40 & M24 if s.kind == REPORT else words[4]
+def _place(s: Statement) -> Place:
+    require(s.well_formed, "committee: statement")
+    return s.place
 
 
 __all__ = ["Committee", "Statement"]

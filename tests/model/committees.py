@@ -7,7 +7,7 @@ from typing import Any
 
 from keepers.protocol.hashing import keccak, word
 from keepers.protocol.messages import Report, SignedObservation, VoidReport
-from keepers.simulate.committee import OBSERVATION, REPORT, VOID, Statement
+from keepers.protocol.statements import OBSERVATION, REPORT, VOID, Statement
 from tests.model.driver import Call
 from tests.model.refutations import WEIGHTS as USUAL
 from tests.model.refutations import RefutingDriver

@@ -25,7 +25,19 @@ from keepers.roles.attester.tables import (
 )
 from keepers.store.engine import Store
 from keepers.wire.attester_client import AttesterClient, Declined, Unreachable
-from keepers.wire.codec import BODY_LIMIT, Decoder, ObsBody, Proposal, SeatRecord, SeatSignature, SignedObs, encode
+from keepers.wire.codec import (
+    BODY_LIMIT,
+    MAX_SHOWN,
+    MAX_SHOWN_OBSERVATIONS,
+    Decoder,
+    EpochRecord,
+    ObsBody,
+    Proposal,
+    SeatRecord,
+    SeatSignature,
+    SignedObs,
+    encode,
+)
 from keepers.wire.committee import Committee
 from keepers.wire.routing import Refused, Request, Response, Route
 from keepers.wire.signatures import BadSignature, recover, recover_compact
@@ -35,7 +47,6 @@ _OBS: Any = AttesterObservation.__table__  # type: ignore[attr-defined]
 _PROPOSALS: Any = AttesterProposal.__table__  # type: ignore[attr-defined]
 _SIGNATURES: Any = AttesterSignature.__table__  # type: ignore[attr-defined]
 _TWICE: Any = AttesterEquivocation.__table__  # type: ignore[attr-defined]
-MAX_SHOWN = 1_024  # signatures of a seat that are shown to who asks
 PER_SEAT = 2  # observations of one seat and epoch that are kept: a second one is evidence, more tell nothing new
 
 
@@ -94,6 +105,7 @@ class Exchange:
         self._proposals: dict[int, dict[int, Proposal]] = {}
         self._signatures: dict[int, dict[bytes, dict[int, bytes]]] = {}
         self._signed: dict[tuple[int, int, int], bytes] = {}  # epoch, view, seat -> digest: one each
+        self._second: dict[tuple[int, int, int], SeatSignature] = {}  # the same: another digest at that place
         self._wanted: dict[int, set[bytes]] = {}  # epoch -> observations that proposals name: kept whatever else is
         self._acked: dict[int, dict[int, set[tuple[int, bytes, bool]]]] = {}
         self._delivered: set[tuple[int, int, bytes]] = set()
@@ -226,6 +238,8 @@ class Exchange:
         with self._lock:
             place = (given.epoch, given.view, given.seat)
             if self._signed.get(place) is not None:
+                if self._signed[place] != given.digest:
+                    self._second.setdefault(place, given)  # evidence of a seat that signed twice: it is shown, not used
                 return
             row = {
                 "who": self._who,
@@ -278,6 +292,19 @@ class Exchange:
                 if e == epoch and by == seat
             ]
         return SeatRecord(observations, signatures[-MAX_SHOWN:])
+
+    def everything(self, epoch: int) -> EpochRecord:
+        """What is held here that any seat signed for an epoch, second signatures of one place too; the newest first
+        where it is too much to show. No statements: the desk knows what digests stand for."""
+        with self._lock:
+            observations = [held.signed for held in self._held.get(epoch, {}).values()]
+            signatures = [
+                SeatSignature(0, e, view, digest, seat, self._signatures[e][digest][seat])
+                for (e, view, seat), digest in self._signed.items()
+                if e == epoch
+            ]
+            signatures += [given for place, given in self._second.items() if place[0] == epoch]
+        return EpochRecord(observations[-MAX_SHOWN_OBSERVATIONS:], signatures[-MAX_SHOWN:], [])
 
     # ------------------------------------------------------------------ giving
 
@@ -410,6 +437,7 @@ class Exchange:
                 for epoch in [e for e in books if e < before]:
                     del books[epoch]
             self._signed = {key: value for key, value in self._signed.items() if key[0] >= before}
+            self._second = {key: value for key, value in self._second.items() if key[0] >= before}
             self._delivered = {key for key in self._delivered if key[1] >= before}
 
     def _save(self, epoch: int, digest: bytes, held: Held) -> None:

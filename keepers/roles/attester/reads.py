@@ -1,22 +1,27 @@
-"""What anybody may ask an attester: GET /v1/epochs/{epoch}, /v1/epochs/{epoch}/seats/{seat} and /v1/nodes/{node}.
+"""What anybody may ask an attester: GET /v1/epochs/{epoch}, …/seats/{seat}, …/signed, and /v1/nodes/{node}.
 
-It says nothing that is secret.
+It says nothing that is secret. `…/signed` is what watchers compare: all signatures of an epoch that are held here.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
+from keepers.protocol.statements import Statement
 from keepers.roles.attester.exchange import Exchange
 from keepers.roles.attester.observe import Seen
-from keepers.wire.codec import encode
+from keepers.wire.codec import MAX_SHOWN_STATEMENTS, encode
 from keepers.wire.routing import Refused, Request, Response, Route
 
 
-def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list[Route]:
-    """The routes; `last` gives the newest reported epoch."""
+def read_routes(
+    exchange: Exchange, seen: Seen, last: Callable[[], int], statements: Callable[[int], Sequence[Statement]]
+) -> list[Route]:
+    """The routes; `last` gives the newest reported epoch, `statements` what the digests of an epoch stand for."""
 
     def epoch(request: Request) -> Response:
         number = _number(request.params["epoch"])
@@ -40,6 +45,11 @@ def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list
         numbers = _number(request.params["epoch"]), _number(request.params["seat"])
         return Response(200, encode(exchange.record(*numbers)))
 
+    def signed(request: Request) -> Response:
+        number = _number(request.params["epoch"])
+        said = [(made.kind, list(made.words)) for made in statements(number)[-MAX_SHOWN_STATEMENTS:]]
+        return Response(200, encode(msgspec.structs.replace(exchange.everything(number), statements=said)))
+
     def node(request: Request) -> Response:
         number = _number(request.params["node"])
         slot = seen.last_slot(number)
@@ -48,6 +58,7 @@ def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list
     return [
         Route("GET", "/v1/epochs/{epoch}", epoch),
         Route("GET", "/v1/epochs/{epoch}/seats/{seat}", seat),
+        Route("GET", "/v1/epochs/{epoch}/signed", signed),
         Route("GET", "/v1/nodes/{node}", node),
     ]
 

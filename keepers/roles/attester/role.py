@@ -5,9 +5,9 @@
 
 `mount(context)` needs `context.senders[signer.address]` to submit reports and `context.attestations`. Its routes are
 POST /v1/{heartbeats, observations, proposals, signatures} and GET /v1/epochs/{epoch}, /v1/epochs/{epoch}/seats/{seat},
-/v1/nodes/{node}. Everything it does is decided by `decide.decide` from what it holds and what time it is: a timer only
-wakes it, a lost tick loses nothing. The timers `view-V.I` cover the first views of an epoch; `poll` covers all of them
-on a real clock.
+/v1/epochs/{epoch}/signed, /v1/nodes/{node}. Everything it does is decided by `decide.decide` from what it holds and
+what time it is: a timer only wakes it, a lost tick loses nothing. The timers `view-V.I` cover the first views of an
+epoch; `poll` covers all of them on a real clock.
 
     desk     key, books, committees, the followed chain      facts    what is known of an ended epoch
     decide   the rules, pure                                 act      what the rules chose
@@ -132,7 +132,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
                 "POST", "/v1/heartbeats", desk.ingest.heartbeats, limit=BEATS_LIMIT, bare=True, batch=desk.ingest.many
             ),
             *desk.exchange.routes(),
-            *read_routes(desk.exchange, desk.seen, lambda: desk.last),
+            *read_routes(desk.exchange, desk.seen, lambda: desk.last, desk.statements),
         ]
 
     # ------------------------------------------------------------------ the cycle

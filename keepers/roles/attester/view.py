@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.merge import Body, Observation, merge
-from keepers.protocol.messages import Domain
+from keepers.protocol.messages import Domain, Report, VoidReport
 from keepers.protocol.report import BuiltReport, build, is_challenged, view_number, void_report
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.roles.attester.decide import REPORT, VOID
@@ -36,12 +36,14 @@ class Ground:
 
 @dataclass(frozen=True)
 class Built:
-    """A digest and what it stands for: a report, or (`report` None) a void report through `last`."""
+    """A digest and what it stands for: a report, or (`report` None) a void report through `last`; `message` is what is
+    signed."""
 
     epoch: int
     view: int
     kind: int
     digest: bytes
+    message: Report | VoidReport
     report: BuiltReport | None
     last: int
     previous_root: bytes
@@ -81,8 +83,9 @@ def build_report(
     challenged = is_challenged(ground.seed_time, calendar.start(epoch), calendar.epoch_seconds)
     signed = view_number(ground.cancels, view)
     report = build(tree, merged, count=len(snapshot.nodes), view=signed, challenged=challenged)
-    digest = report.digest(ground.generation, domain)
-    return Built(epoch, view, REPORT, digest, report, epoch, root, header, len(merged.records), ground.cancels)
+    message = report.message(ground.generation)
+    digest = message.digest(domain)
+    return Built(epoch, view, REPORT, digest, message, report, epoch, root, header, len(merged.records), ground.cancels)
 
 
 def build_void(ground: Ground, domain: Domain, last: int, view: int) -> Built:
@@ -91,7 +94,7 @@ def build_void(ground: Ground, domain: Domain, last: int, view: int) -> Built:
     message = void_report(tree, last, view_number(ground.cancels, view), ground.generation)
     digest = message.digest(domain)
     epoch, header = tree.header.epoch + 1, tree.header.pack()
-    return Built(epoch, view, VOID, digest, None, last, tree.root, header, cancels=ground.cancels)
+    return Built(epoch, view, VOID, digest, message, None, last, tree.root, header, cancels=ground.cancels)
 
 
 def choose(held: Mapping[int, Held]) -> list[Held]:

@@ -17,6 +17,8 @@ from keepers.chain.keys import address_of
 from keepers.chain.ports import BlockRef, Call, Event, Send, Sent, TxState
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
+from keepers.protocol.statements import Statement
+from keepers.simulate.refuter import SignedReport
 from keepers.simulate.world import CONTRACTS, Parameters, Revert, World
 
 NAMES = {
@@ -60,6 +62,8 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "LeaseEscrow.sheet": lambda w, i: w.escrow.sheets[i].pack(),
     "LeaseEscrow.tally": lambda w, key, p: w.escrow.tallies[key, p].pack(),
 }
+# functions whose tuples are structs
+STRUCTS: dict[str, Callable[..., Any]] = {"refute": SignedReport, "prove_equivocation": Statement}
 
 
 def recover(digest: bytes, signature: bytes) -> int:
@@ -257,6 +261,7 @@ class WorldSender:
             abi = load_abi(call.contract).functions[call.function]
             args = [_in(kind, value) for kind, value in zip(abi.inputs, call.args, strict=True)]
             who = {} if call.function in ("withdraw", "poke") else {"sender": int(self.address, 16)}
+            args = [STRUCTS[call.function](*arg) if isinstance(arg, tuple) else arg for arg in args]
             try:
                 self._chain.world.call(NAMES[call.contract], call.function, *args, **who)
             except Revert as error:

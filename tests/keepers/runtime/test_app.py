@@ -460,6 +460,7 @@ def exported(metrics: Metrics) -> set[str]:
         metrics.agent,
         metrics.attester,
         metrics.settler,
+        metrics.watcher,
     )
     assert {group.network for group in groups} == {"test"}
     return set(re.findall(r"^# TYPE (hearth_\w+?)(?:_created)? ", metrics.text().decode(), re.M))
@@ -510,7 +511,7 @@ def test_metrics__documentation__names_exactly_those_that_are_exported() -> None
     text = "".join(path.read_text() for path in (ROOT / "docs" / "operators").glob("*.md"))
     real = exported(Metrics("test"))
     named = set(re.findall(r"`(hearth_\w+)(?:\{[^`]*\})?`", text))
-    anyone = {re.sub("hearth_(agent|attester|settler)_", "hearth_ROLE_", name) for name in named - real}
+    anyone = {re.sub("hearth_(agent|attester|settler|watcher)_", "hearth_ROLE_", name) for name in named - real}
     assert (named & real) | anyone == real
 
 

@@ -311,7 +311,7 @@ def test_evidence__the_same_twice_or_two_places(market: Market) -> None:
 
 def test_statement_words__are_those_of_the_model(market: Market) -> None:
     shown = evidence.read(paper(market, 3, NAMES[3]))
-    kind, words, signature = shown.first.struct
+    kind, words, signature = shown.first.args
     assert (kind, len(words), len(signature)) == (0, 5, 65)
-    assert shown.first.place == ("observation", 2, 9, 0)
+    assert shown.first.place == (0, 2, 9, 0)
     assert ADDRESSES["hub"] == int(shown.hub, 16)

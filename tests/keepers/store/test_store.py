@@ -165,7 +165,8 @@ def test_migrate__older_database__copied_first_then_brought_up(tmp_path: Path) -
     for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type='table' AND name LIKE 'settler%'").fetchall():
         raw.execute(f"DROP TABLE {name}")
     for (name,) in raw.execute(
-        "SELECT name FROM sqlite_master WHERE type='table' AND (name LIKE 'agent%' OR name LIKE 'attester%')"
+        "SELECT name FROM sqlite_master WHERE type='table'"
+        " AND (name LIKE 'agent%' OR name LIKE 'attester%' OR name LIKE 'watcher%')"
     ).fetchall():
         raw.execute(f"DROP TABLE {name}")
     raw.execute("INSERT INTO chain_marks VALUES ('final', 12)")
