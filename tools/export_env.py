@@ -25,7 +25,7 @@ PAGE = Path("docs") / "env.md"
 
 # Names that are read and are no settings (runtime/settings.py, RESERVED).
 OTHERS = {
-    "HEARTH_TZ": "time zone of what is printed for people",
+    "HEARTH_TZ": "`local`: times on the screen in this machine's zone, never those of receipts; else `utc`",
     "HEARTH_ANVIL": "path of the anvil that local networks run",
     "HEARTH_DATA": "folder with the traces that some tests and the replay's examples read",
     "HEARTH_DEPLOY_PASSWORD_FILE": "`ape run deploy`: file with the password of the deploying account",

@@ -247,7 +247,7 @@ class Probes:
         if head is None:
             raise HearthError("H2001", "no endpoint has a block")
         self.head = head
-        return "ok", f"block {head.number}, {units.say_time(head.timestamp)}"
+        return "ok", f"block {head.number}, {units.say_when(head.timestamp)}"
 
     def _gas(self, name: str) -> Said:
         """Enough for GAS_DAYS_WARN days at today's fee; nothing at all is a fault."""
