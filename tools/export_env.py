@@ -25,11 +25,12 @@ PAGE = Path("docs") / "env.md"
 
 # Names that are read and are no settings (runtime/settings.py, RESERVED).
 OTHERS = {
-    "HEARTH_TZ": "time zone of what is printed for people",
+    "HEARTH_TZ": "`local`: times on the screen in this machine's zone, never those of receipts; else `utc`",
     "HEARTH_ANVIL": "path of the anvil that local networks run",
     "HEARTH_DATA": "folder with the traces that some tests and the replay's examples read",
     "HEARTH_DEPLOY_PASSWORD_FILE": "`ape run deploy`: file with the password of the deploying account",
     "HEARTH_MODEL_SEQUENCES": "tests: number of random sequences of the model beside the bytecode",
+    "HEARTH_OUTAGE_STEP": "tests: seconds between two beginnings of an outage in a slot; 1 is the whole sweep",
     "HEARTH_REFUTE_SEQUENCES": "tests: the same, with reports that fall",
     "HEARTH_REFUTE_ATTEMPTS": "tests: number of random attempts at an honest report",
     "HEARTH_REFUTE_RECORDS": "tests: records of the largest report in which every place is made wrong",

@@ -54,14 +54,10 @@ class LogRpc(Protocol):
     def blocks(self, numbers: Sequence[int]) -> list[BlockRef | None]: ...
 
     def logs(
-        self,
-        addresses: Sequence[str],
-        *,
-        first: int = 0,
-        last: int = 0,
-        block_hash: bytes | None = None,
-        topics: Sequence[bytes] = (),
+        self, addresses: Sequence[str], *, first: int, last: int, topics: Sequence[bytes] = (), held: bool = False
     ) -> list[RawLog]: ...
+
+    def logs_in(self, addresses: Sequence[str], blocks: Sequence[BlockRef]) -> list[RawLog]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ class Follower:
         while tip[0] < head.number:
             reached = self._near(tip, min(head.number, tip[0] + NEAR))
             if reached[0] == tip[0]:
-                break  # the chain moved while we read: the next pass sees it
+                break  # the chain moved while we read, or its endpoint does not answer: the next pass sees it
             tip = reached
         self._store.set_final(min(final.number, tip[0]), min(final.number, tip[0]) - KEEP)
         return Advance(tip[0], undone)
@@ -161,9 +157,9 @@ class Follower:
         while tip[0] < last:
             to = min(last, tip[0] + self._page)
             try:
-                raw = self._rpc.logs(self._addresses, first=tip[0] + 1, last=to)
-            except RpcError:
-                if self._page == 1:
+                raw = self._rpc.logs(self._addresses, first=tip[0] + 1, last=to, held=True)
+            except RpcError as error:
+                if self._page == 1 or error.behind:
                     raise
                 self._page = max(1, self._page // 2)  # "too many results", in as many words as there are providers
                 continue
@@ -178,7 +174,7 @@ class Follower:
         return tip
 
     def _near(self, tip: BlockRow, last: int) -> BlockRow:
-        """Recent blocks, each linked to its parent by hash."""
+        """Recent blocks, each linked to its parent by hash, and their logs by the same hashes."""
         blocks: list[BlockRef] = []
         parent = tip[1]
         for block in self._rpc.blocks(range(tip[0] + 1, last + 1)):
@@ -188,10 +184,12 @@ class Follower:
             parent = block.hash
         if not blocks:
             return tip
-        raw = self._rpc.logs(self._addresses, first=blocks[0].number, last=blocks[-1].number)
-        known = {b.number: b.hash for b in blocks}
-        if any(known.get(entry.block_number) != entry.block_hash for entry in raw):
-            return tip
+        try:
+            raw = self._rpc.logs_in(self._addresses, blocks)
+        except RpcError as error:
+            if not error.behind:
+                raise
+            return tip  # whoever told us of these blocks does not answer: no logs are no answer
         self._add(blocks, raw)
         return _row(blocks[-1])
 

@@ -18,7 +18,7 @@ from typing import Any
 from keepers.chain import rpc_values as values
 from keepers.chain.codec import Codec
 from keepers.chain.heads import Finality, Heads
-from keepers.chain.pool import EndpointPool
+from keepers.chain.pool import BATCH, EndpointPool, Parse
 from keepers.chain.ports import BlockRef, Call, Event
 from keepers.chain.reverts import Reverted
 from keepers.chain.rpc_errors import BadAnswer, Malformed, MaybeSent, RpcError
@@ -44,33 +44,39 @@ class ChainRpc:
         return self.pool.batch(requests, [_block_of(n) for n in numbers])
 
     def logs(
-        self,
-        addresses: Sequence[str],
-        *,
-        first: int = 0,
-        last: int = 0,
-        block_hash: bytes | None = None,
-        topics: Sequence[bytes] = (),
+        self, addresses: Sequence[str], *, first: int, last: int, topics: Sequence[bytes] = (), held: bool = False
     ) -> list[RawLog]:
-        """Logs of blocks first..last inclusive, or of exactly one block by hash; any of `topics` as the first topic."""
-        where: dict[str, Any] = {"address": list(addresses)}
-        if block_hash is not None:
-            where["blockHash"] = "0x" + block_hash.hex()
-        else:
-            where |= {"fromBlock": hex(first), "toBlock": hex(last)}
+        """Logs of blocks first..last inclusive; any of `topics` as the first topic.
+
+        An endpoint that lags answers "none" for blocks that it does not have. With `held` it must show in the same
+        request that it has `last`. Raises RpcError (`behind`) where none has it.
+        """
+        where: dict[str, Any] = {"address": list(addresses), "fromBlock": hex(first), "toBlock": hex(last)}
         if topics:
             where["topics"] = [["0x" + t.hex() for t in topics]]
-        ours = frozenset(address.lower() for address in addresses)
+        requests: list[tuple[str, list[Any]]] = [("eth_getLogs", [where])]
+        parses: list[Parse] = [_logs_of(addresses, lambda log: first <= log.block_number <= last)]
+        if held:
+            requests.insert(0, ("eth_getBlockByNumber", [hex(last), False]))
+            parses.insert(0, _held(_block_of(last)))
+        found: list[RawLog] = self.pool.batch(requests, parses)[-1]
+        return found
 
-        def parse(raw: Any) -> list[RawLog]:
-            found = values.log_list(raw)
-            for log in found:
-                here = log.block_hash == block_hash if block_hash is not None else first <= log.block_number <= last
-                if not here or (ours and log.address not in ours):
-                    raise Malformed(f"a log of {log.address} in block {log.block_number}", "one that was asked for")
-            return found
-
-        found: list[RawLog] = self.pool.call("eth_getLogs", where, parse=parse)
+    def logs_in(self, addresses: Sequence[str], blocks: Sequence[BlockRef]) -> list[RawLog]:
+        """Logs of these blocks, oldest first, each asked for by its hash (EIP-234), from an endpoint that shows in the
+        same request that it has the newest of them. Raises RpcError (`behind`) where none has them."""
+        found: list[RawLog] = []
+        for at in range(0, len(blocks), BATCH - 1):
+            page = blocks[at : at + BATCH - 1]
+            newest = "0x" + page[-1].hash.hex()
+            requests: list[tuple[str, list[Any]]] = [("eth_getBlockByHash", [newest, False])]
+            parses: list[Parse] = [_held(_block_of(page[-1].number))]
+            for block in page:
+                where = {"address": list(addresses), "blockHash": "0x" + block.hash.hex()}
+                requests.append(("eth_getLogs", [where]))
+                parses.append(_logs_of(addresses, _stands_in(block)))
+            for logs in self.pool.batch(requests, parses)[1:]:
+                found += logs
         return found
 
     def code(self, address: str, at: BlockRef) -> bytes:
@@ -130,6 +136,35 @@ def _block_of(number: int) -> Callable[[Any], BlockRef | None]:
         return found
 
     return parse
+
+
+def _held(parse: Callable[[Any], BlockRef | None]) -> Callable[[Any], BlockRef]:
+    """The block, or the error of an endpoint that lacks one that others have."""
+
+    def held(raw: Any) -> BlockRef:
+        found = parse(raw)
+        if found is None:
+            raise RpcError("eth_getLogs", -32000, "unknown block")
+        return found
+
+    return held
+
+
+def _logs_of(addresses: Sequence[str], fits: Callable[[RawLog], bool]) -> Callable[[Any], list[RawLog]]:
+    ours = frozenset(address.lower() for address in addresses)
+
+    def parse(raw: Any) -> list[RawLog]:
+        found = values.log_list(raw)
+        for log in found:
+            if not fits(log) or (ours and log.address not in ours):
+                raise Malformed(f"a log of {log.address} in block {log.block_number}", "one that was asked for")
+        return found
+
+    return parse
+
+
+def _stands_in(block: BlockRef) -> Callable[[RawLog], bool]:
+    return lambda log: log.block_hash == block.hash
 
 
 def _receipt_of(tx_hash: bytes) -> Callable[[Any], Receipt | None]:

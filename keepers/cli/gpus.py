@@ -117,7 +117,7 @@ def unregistered(cards: Sequence[Card], owners: Mapping[str, int]) -> tuple[str,
     for card in cards:
         holder, free = field(owners[card.uuid], 0, 32), field(owners[card.uuid], 32, 64)
         if holder:
-            when = f", free from {units.say_time(free)} on" if free else ""
+            when = f", free from {units.say_when(free)} on" if free else ""
             raise HearthError(
                 "H3109",
                 f"{card.shown} stands in node {holder - 1} already{when}",

@@ -94,7 +94,7 @@ def show(options: Options, name: str | None) -> None:
             f" · finality {record.finality.kind} {record.finality.value}",
             f"slot {calendar.slot} s · epoch {calendar.epoch_seconds} s · period"
             f" {units.say_duration(calendar.period_seconds)}"
-            f" · genesis {units.say_time(calendar.genesis)}",
+            f" · genesis {units.say_when(calendar.genesis)}",
         ]
         rows = [[name, c.address, str(c.block)] for name, c in record.contracts.items()]
         return "\n".join([*lines, output.table(["contract", "address", "block"], rows)])

@@ -260,7 +260,7 @@ class Probes:
         if head is None:
             raise HearthError("H2001", "no endpoint has a block")
         self.head = head
-        return "ok", f"block {head.number}, {units.say_time(head.timestamp)}"
+        return "ok", f"block {head.number}, {units.say_when(head.timestamp)}"
 
     def _gas(self, name: str) -> Said:
         """Enough for GAS_DAYS_WARN days at today's fee; nothing at all is a fault."""
@@ -460,13 +460,15 @@ class Probes:
         from keepers.cli.signlog import opened
         from keepers.roles.attester.signlog import NEW, RETIRED, file_beside, retired
 
-        url = self.settings.database(self.record.network)
+        url, mirror = self.settings.database(self.record.network), self.settings.attester.signlog_mirror
         path = file_beside(url)
         if path is not None and not path.exists():
             return "ok", f"none yet: the first start makes {path}"
         try:
             with opened(url, self.record, self._address("attester")) as log:
                 state, watermark = log.state, log.watermark()
+                if state != RETIRED:
+                    log.mirror_to(mirror)
         except HearthError as error:
             if error.code == "H6403":
                 return "warn", f"in use: {error.message}; perhaps it is this seat's own attester"
@@ -474,6 +476,8 @@ class Probes:
         if state == RETIRED:
             raise retired()
         said = "new: the seat listens for one epoch before it signs" if state == NEW else "in order"
+        if mirror is not None and path is not None and mirror.expanduser().stat().st_dev == path.stat().st_dev:
+            return "warn", f"epoch {watermark}, {said}; its mirror lies on the same disk, and would be lost with it"
         return "ok", f"epoch {watermark}, {said}"
 
     def _seat(self) -> Said:

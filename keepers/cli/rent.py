@@ -94,7 +94,7 @@ def rent(
 
 def plan_text(hearth: Hearth, plan: RentPlan) -> str:
     """What will be done, what it costs at most, and how it ends."""
-    ends = units.say_time(hearth.head().timestamp + plan.prepaid_s)
+    ends = units.say_when(hearth.head().timestamp + plan.prepaid_s)
     parts = [
         f"node {plan.row.node} · {plan.gpus} x {plan.row.class_name} · {units.say_rate(plan.row.rate_wei)} USD per"
         " GPU-hour"

@@ -54,7 +54,7 @@ def _rotate_node(options: Options, node: int, keystore: Path | None, key_passwor
     at = hearth.head()
     epoch = hearth.calendar.epoch(at.timestamp) + 1
     old = hearth.suite.registry.key_of(node, max(word.first, epoch), at=at).lower()
-    from_then = units.say_time(hearth.calendar.start(epoch))
+    from_then = units.say_when(hearth.calendar.start(epoch))
     options.note(
         f" plan  node {node} of provider {word.provider}: a new key instead of {units.short(old)}, from epoch {epoch}"
         f" ({from_then}) on · one transaction of {units.short(hearth.address)}, then [agent] of the config\n"
@@ -78,11 +78,11 @@ def _rotate_node(options: Options, node: int, keystore: Path | None, key_passwor
         "from_at": units.rfc3339(starts),
         "config": str(config) if config else None,
     }
-    lines = [f"node {node} signs with {signer.address} from epoch {since} ({units.say_time(starts)}) on"]
+    lines = [f"node {node} signs with {signer.address} from epoch {since} ({units.say_when(starts)}) on"]
     lines.append(f"wrote {path} into [agent] of {config}" if config else f"[agent] of the config has no node {node}")
     options.emit("key", data, lambda: "\n".join(lines), hearth)
     options.note(
-        f"next  restart the agent at {units.say_time(starts)}, then: hearth check agent, hearth key backup FILE"
+        f"next  restart the agent at {units.say_when(starts)}, then: hearth check agent, hearth key backup FILE"
     )
 
 

@@ -61,10 +61,14 @@ def show(options: Options, rows: int) -> None:
 @signlog.command()
 @click.pass_obj
 def verify(options: Options) -> None:
-    """Check that every row is bound to those before it."""
+    """Check that every row is bound to those before it, and that the mirror, if one is set, has no others."""
+    mirror = _settings(options).attester.signlog_mirror
     with _opened(options) as (log, _):
-        data = {"rows": log.verify(), "watermark": log.watermark()}
-    options.emit("signlog", data, lambda: f"ok  {data['rows']} rows, each bound to those before it")
+        data = {"rows": log.verify(), "watermark": log.watermark(), "mirror": None if mirror is None else str(mirror)}
+        if mirror is not None:
+            log.mirror_to(mirror)
+    same = "" if mirror is None else f"; {mirror} has the same"
+    options.emit("signlog", data, lambda: f"ok  {data['rows']} rows, each bound to those before it{same}")
 
 
 @signlog.command()
@@ -166,6 +170,12 @@ def _read(file: Path) -> str:
         raise HearthError("H1006", f"{file} cannot be read", why=(str(error),)) from None
 
 
+def _settings(options: Options) -> Any:
+    from keepers.sdk.connect import load_settings
+
+    return load_settings(options.flags()).settings
+
+
 @contextmanager
 def _opened(options: Options, fresh: bool = False) -> Iterator[tuple[SignLog, Signer]]:
     """The log of the attester that the settings name, locked; made where there is none if `fresh`.
@@ -174,9 +184,9 @@ def _opened(options: Options, fresh: bool = False) -> Iterator[tuple[SignLog, Si
     """
     from keepers.roles.attester.signlog import file_beside
     from keepers.runtime.lifecycle import find_deployment
-    from keepers.sdk.connect import key_of, load_settings, resolve_network
+    from keepers.sdk.connect import key_of, resolve_network
 
-    settings: Any = load_settings(options.flags()).settings
+    settings = _settings(options)
     signer = key_of(settings.attester)
     if signer is None:
         raise HearthError("H1101", "[attester] has no keystore", next=("hearth init attester",))

@@ -29,6 +29,7 @@ def simulate() -> None:
 @click.option("--strategy", default="", help="What byzantine seats do in every epoch; drawn where not given.")
 @click.option("--crash", type=float, default=0.001, show_default=True, help="Chance that a process dies as it sends.")
 @click.option("--partition", type=float, default=0.02, show_default=True, help="Chance that an exchange is cut in two.")
+@click.option("--cancel", type=float, default=0.03, show_default=True, help="Chance that a report falls afterwards.")
 @click.pass_obj
 def attestation(
     options: Options,
@@ -41,6 +42,7 @@ def attestation(
     strategy: str,
     crash: float,
     partition: float,
+    cancel: float,
 ) -> None:
     """A committee of real attesters: are reports right, single and in time, whatever f of them do? Exit 9 if not."""
     from keepers.protocol.errors import HearthError
@@ -58,7 +60,7 @@ def attestation(
         raise HearthError("H1005", f"there is no strategy {strategy!r}", why=(f"known: {', '.join(STRATEGIES)}",))
     scenario = Scenario(
         seed=seed, epochs=epochs, seats=seats, nodes=nodes, byzantine=bent, dead=dead, strategy=strategy, crash=crash,
-        partition=partition,
+        partition=partition, cancel=cancel,
     )  # fmt: skip
     with Bar(options.quiet or options.json) as bar:
         verdict = Run(scenario).play(lambda done, of: bar.update(done, of, f"epoch {done}"))

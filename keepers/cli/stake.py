@@ -40,7 +40,7 @@ def _text(view: StakeView) -> str:
         f" state     {'enough: takes new leases' if view.enough else 'BELOW: no new lease until more is staked'}",
     ]
     lines += [
-        f" ticket    {n}: {amount / 1e9:,.4f} HRTH from {units.say_time(release)}"
+        f" ticket    {n}: {amount / 1e9:,.4f} HRTH from {units.say_when(release)}"
         for n, amount, release in view.tickets
     ]
     return "\n".join(lines)

@@ -98,7 +98,7 @@ def ending_lines(view: LeaseView, ending: Ending) -> list[str]:
 def lease_text(options: Options, view: LeaseView, uptime: Uptime | None = None, ending: Ending | None = None) -> str:
     """A lease for people. `final` no report can change any more, `pending` is reported and not usable yet."""
     terms, money = view.terms, view.money
-    age = f"block {view.block}, {units.say_time(view.now_at)}"
+    age = f"block {view.block}, {units.say_when(view.now_at)}"
     ended = f" · {view.reason}, cause: {view.cause.name.lower()}" if terms.stopped else ""
     lines = [
         f" lease {view.ordinal}  {options.paint(view.state, STATE_STYLE[view.state])}{ended}",
@@ -133,7 +133,7 @@ def lease_text(options: Options, view: LeaseView, uptime: Uptime | None = None, 
             lines.append(f" slots     {uptime.slots}     # up  . missed  ? not reported")
     lines += ending_lines(view, ending) if ending else []
     runway = "" if terms.stopped else f"     runway {units.say_duration(view.runway_s)}"
-    lines.append(f" from      {units.say_time(terms.start)} to {units.say_time(view.until_at)}{runway}")
+    lines.append(f" from      {units.say_when(terms.start)} to {units.say_when(view.until_at)}{runway}")
     if view.state == "STOPPED":
         lines.append(" you may   wait: a settler finishes it when the last report is usable, and the rest comes home")
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -148,6 +149,13 @@ def say_rate(rate_wei: int) -> str:
 def say_time(second: int) -> str:
     """`2026-11-24 14:05:02 UTC`."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def say_when(second: int) -> str:
+    """The same on the screen of a person, who may want their own time: `HEARTH_TZ=local`. Never for receipts."""
+    if os.environ.get("HEARTH_TZ", "").lower() != "local":
+        return say_time(second)
+    return datetime.fromtimestamp(second, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def rfc3339(second: int) -> str:

@@ -157,7 +157,8 @@ def build_role(name: str, settings: Settings, record: Deployment) -> Role[Any, A
         from keepers.roles.attester.role import Attester
         from keepers.wire.attester_client import make_http
 
-        return Attester(key, build_sources(section.prices, record.local, make_http()))
+        sources = build_sources(section.prices, record.local, make_http())
+        return Attester(key, sources, mirror=section.signlog_mirror)
     from keepers.roles.settler.decide import Policy
     from keepers.roles.settler.role import Settler
 

@@ -239,6 +239,13 @@ CODES = _table(
     ),
     Code("H6407", "the sign log is damaged", "restore the newest copy, or declare it lost with a watermark", 6),
     Code(
+        "H6408",
+        "the sign log's mirror does not work",
+        "mount its disk and make room; if it is lost, start once without attester.signlog_mirror",
+        6,
+        True,
+    ),
+    Code(
         "H6501", "no price source gives a price", "check the sources: hearth check attester; retrying is safe", 7, True
     ),
     Code("H6601", "the simulated committee broke a rule, or was late", "report it with the seed, which repeats it", 9),

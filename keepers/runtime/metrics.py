@@ -111,6 +111,7 @@ class AttesterMetrics(_Group):
         self.price_usd = self._gauge("price_usd", "Token price by source", "seat", "source")
         self.price_spread = self._gauge("price_spread_ratio", "Highest source over lowest, less 1", "seat")
         self.signlog_watermark = self._gauge("signlog_watermark", "Newest epoch in the sign log", "seat")
+        self.signlog_mirror_ok = self._gauge("signlog_mirror_ok", "1 if the mirror took the last signature", "seat")
 
 
 class SettlerMetrics(_Group):

@@ -50,6 +50,7 @@ RESERVED = frozenset(
         "HEARTH_DATA",
         "HEARTH_DEPLOY_PASSWORD_FILE",
         "HEARTH_MODEL_SEQUENCES",
+        "HEARTH_OUTAGE_STEP",
         "HEARTH_REFUTE_ATTEMPTS",
         "HEARTH_REFUTE_RECORDS",
         "HEARTH_REFUTE_SEQUENCES",
@@ -274,6 +275,11 @@ def parse_toml(text: str, origin: str) -> dict[str, Any]:
 
 
 def _environment(model: type[BaseModel], env: Mapping[str, str]) -> dict[str, Any]:
+    zone = env.get("HEARTH_TZ", "")
+    if zone.lower() not in ("", "utc", "local"):
+        raise HearthError(
+            "H1001", f"HEARTH_TZ={zone[:40]} is neither utc nor local", next="unset it, or say HEARTH_TZ=local"
+        )
     out: dict[str, Any] = {}
     for name, value in sorted(env.items()):
         if not name.startswith(PREFIX) or name in RESERVED:

@@ -91,6 +91,7 @@ class AttesterSection(KeyedSection):
     """A seat's key and its price sources, such as {kind = "fixed", usd = "0.5"} (local), csv or http."""
 
     prices: tuple[dict[str, Any], ...] = Field(default=(), description="price sources; their median is signed")
+    signlog_mirror: PathSetting | None = Field(default=None, description="file on another disk: copy of the sign log")
 
 
 class SettlerSection(KeyedSection):

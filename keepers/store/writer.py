@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, text
 
-from keepers.store.faults import as_ours
+from keepers.store.faults import StoreBroken, as_ours
 
 T = TypeVar("T")
 Work = Callable[[Connection], Any]
@@ -70,8 +70,16 @@ class Writer:
         return future
 
     def write(self, work: Callable[[Connection], T], durable: bool = False, timeout: float | None = 60.0) -> T:
-        """`submit` and wait for the commit."""
-        return self.submit(work, durable).result(timeout)
+        """`submit` and wait for the commit, `timeout` seconds; H1203 when they are over: the write may still come."""
+        future = self.submit(work, durable)
+        try:
+            return future.result(timeout)
+        except TimeoutError as error:
+            if future.done():  # the work's own
+                raise
+            raise StoreBroken(
+                "H1203", "the database cannot be written", (f"no commit within {timeout:g} s: it may still come",)
+            ) from error
 
     def close(self) -> None:
         """Commit what is queued, then stop."""

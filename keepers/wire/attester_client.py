@@ -27,7 +27,9 @@ class Unreachable(HearthError):
 
 
 class Declined(Unreachable):
-    """It answered, and did not want this message (HTTP 4xx): the next one may be welcome."""
+    """It answered, and did not want this message (HTTP 4xx): the next one may be welcome. `answer` is what it said."""
+
+    answer: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,15 @@ class AttesterClient:
         words: list[str] = []
         for first in range(0, len(beats), MAX_BATCH):
             chunk = list(beats[first : first + MAX_BATCH])
-            answer = self._request("POST", "/v1/heartbeats", pack_beats(chunk), PACKED)
+            refused: Declined | None = None
+            try:
+                answer = self._request("POST", "/v1/heartbeats", pack_beats(chunk), PACKED)
+            except Declined as error:  # the status for a single beat says what its word says
+                answer, refused = error.answer, error
             try:
                 part = _RESULTS.decode(answer)
             except msgspec.MsgspecError as error:
-                raise self._error("an answer that is no list of words") from error
+                raise refused or self._error("an answer that is no list of words") from error
             if len(part) != len(chunk):
                 raise self._error(f"{len(part)} words for {len(chunk)} heartbeats")
             words += part
@@ -103,9 +109,17 @@ class AttesterClient:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._error(f"{type(error).__name__}: {error}") from error
         if answer.status_code != 200:
-            refused = Declined if 400 <= answer.status_code < 500 else Unreachable
-            raise self._error(f"HTTP {answer.status_code} {content[:200].decode('utf-8', 'replace')}", refused)
+            kept = f"HTTP {answer.status_code} {content[:200].decode('utf-8', 'replace')}"
+            if not 400 <= answer.status_code < 500:
+                raise self._error(kept)
+            declined = Declined(*self._named, why=[kept])
+            declined.answer = bytes(content)
+            raise declined
         return bytes(content)
 
-    def _error(self, what: str, kind: type[Unreachable] = Unreachable) -> Unreachable:
-        return kind("H2007", f"attester {self.endpoint.seat} at {self._base} gave no acknowledgement", why=[what])
+    def _error(self, what: str) -> Unreachable:
+        return Unreachable(*self._named, why=[what])
+
+    @property
+    def _named(self) -> tuple[str, str]:
+        return "H2007", f"attester {self.endpoint.seat} at {self._base} gave no acknowledgement"

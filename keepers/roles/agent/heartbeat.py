@@ -1,16 +1,18 @@
 """`Beater`: signs the beats of a slot and repeats them until each attester has acknowledged.
 
 Buffered in the store before the first send, so that a restart within a slot loses nothing. Several node keys of one
-process make one batch a slot to each attester. What is acknowledged, or can no longer count, is dropped.
+process make one batch a slot to each attester. What is acknowledged, or can no longer count, is dropped; what a seat
+turns away for its block (a reorg removed it while the seat was down, or our endpoint lagged) is signed anew over the
+present head.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -50,6 +52,14 @@ class _Batch:
     generation: int
     beats: list[Beat]
     waiting: dict[int, list[Beat]]  # seat -> beats it has not acknowledged
+    refused: dict[int, str] = field(default_factory=dict)  # seat -> what it said the last time
+    heard: dict[int, set[int]] = field(default_factory=dict)  # node -> seats that acknowledged its beat
+    unknown: bool = False  # a seat does not know the block
+    stale: bool = False  # the block is too old: these bytes are not worth another try
+
+    def open(self) -> set[int]:
+        """Seats that have not acknowledged all."""
+        return {seat for seat, beats in self.waiting.items() if beats}
 
 
 @dataclass(frozen=True)
@@ -64,10 +74,19 @@ class SlotResult:
     took: tuple[int, ...] = ()
 
 
-def moment(key: str, epoch: int, slot: int, slot_seconds: int) -> int:
-    """Second of the slot, in its first half, at which a key beats: drawn from keccak(key ‖ slot ordinal)."""
+def spread(slot_seconds: int, late: float) -> int:
+    """Seconds from a slot's start in which its beats are first sent: two thirds of `late`, in the slot's first half.
+
+    A beat counts until `late` after its slot. So an outage of all attesters that is as long as a slot spares a moment
+    only if it lies less than `late` after the start; the last third is for the repeats that find the first seat back.
+    """
+    return max(1, min(slot_seconds // 2, int(late * 2 / 3)))
+
+
+def moment(key: str, epoch: int, slot: int, seconds: int) -> int:
+    """Second of the slot, below `seconds`, at which a key beats: drawn from keccak(key ‖ slot ordinal)."""
     seed = keccak(bytes.fromhex(key[2:]) + (12 * epoch + slot).to_bytes(8, "big"))
-    return beat_offset(seed, slot_seconds // 2)
+    return beat_offset(seed, seconds)
 
 
 class Beater:
@@ -98,10 +117,12 @@ class Beater:
         self._store = store
         self._clients = clients
         self._late = late
+        self._spread = spread(calendar.slot, late)
         self._pool = pool
         self._lock = threading.Lock()  # the beat has a worker of its own beside the role's, and both deliver
         self._batches: dict[tuple[int, int], _Batch] = {}
-        self._heard: dict[tuple[int, int], dict[int, set[int]]] = {}  # slot -> node -> seats that acknowledged its beat
+        self._newest: tuple[tuple[int, int], SlotResult] | None = None  # the slot that was signed last
+        self._heard: dict[tuple[int, int], dict[int, set[int]]] = {}  # of slots whose batch may be delivered and gone
 
     def restore(self, committee_of: Callable[[int], Committee | None]) -> None:
         """Take over what an earlier run had not delivered."""
@@ -117,7 +138,11 @@ class Beater:
 
     def offset(self, epoch: int, slot: int) -> int:
         """Second of the slot at which this process beats: the draw of its first key."""
-        return moment(self.nodes[0].signer.address, epoch, slot, self._calendar.slot)
+        return moment(self.nodes[0].signer.address, epoch, slot, self._spread)
+
+    def signed(self, epoch: int, slot: int) -> bool:
+        """Whether this process has the beats of a slot, or has delivered them."""
+        return (epoch, slot) in self._batches or (self._newest is not None and self._newest[0] == (epoch, slot))
 
     def sign(self, epoch: int, slot: int, head: BlockRef) -> list[Beat]:
         """A signed beat for every node that is not muted and whose hardware answers."""
@@ -138,31 +163,45 @@ class Beater:
 
     def beat(self, epoch: int, slot: int, head: BlockRef, committee: Committee) -> SlotResult:
         """Sign, store, deliver the beats of a slot. A slot that was signed already is only delivered again."""
+        place = (epoch, slot)
         with self._lock:
-            batch = self._batches.get((epoch, slot))
+            batch = self._batches.get(place)
             if batch is None:
+                if self._newest is not None and self._newest[0] == place:
+                    return self._newest[1]
                 beats = self.sign(epoch, slot, head)
                 seats = [e.seat for e in committee.endpoints]
                 waiting = {seat: list(beats) for seat in seats} if beats else {}
                 batch = _Batch(epoch, slot, committee.generation, beats, waiting)
                 if beats:
-                    self._batches[epoch, slot] = batch
+                    self._batches[place] = batch
                     self._remember(batch, set())
                     self._save(batch)
-            return self._deliver(batch, committee)
+            self._deliver([(batch, committee)])
+            took = tuple(
+                e.seat for e in committee.endpoints if not batch.waiting.get(e.seat) and e.seat not in batch.refused
+            )
+            result = SlotResult(len(batch.beats), len(took), committee.n, dict(batch.refused), took)
+            self._newest = (place, result)
+            return result
 
-    def flush(self, now: float, committee_of: Callable[[int], Committee | None]) -> int:
-        """Drop what can no longer count, deliver the rest again; returns the batches still waiting."""
+    def flush(self, now: float, committee_of: Callable[[int], Committee | None], head: BlockRef) -> int:
+        """Drop what can no longer count, deliver the rest again, over `head` where its block was turned away; returns
+        the batches still waiting."""
         with self._lock:
+            again: list[tuple[_Batch, Committee]] = []
             for batch in list(self._batches.values()):
                 end = self._calendar.slot_start(batch.epoch, batch.slot) + self._calendar.slot
                 committee = committee_of(batch.epoch)
                 if now > end + self._late:
-                    lost = sorted(seat for seat, beats in batch.waiting.items() if beats)
-                    _log.warning("slot %d.%d never reached seats %s", batch.epoch, batch.slot, lost)
+                    _log.warning("slot %d.%d never reached seats %s", batch.epoch, batch.slot, sorted(batch.open()))
                     self._drop(batch)
                 elif committee is not None:
-                    self._deliver(batch, committee)
+                    if (batch.unknown or batch.stale) and batch.beats[0].block != head.hash:
+                        self._renew(batch, head)
+                    if not batch.stale:
+                        again.append((batch, committee))
+            self._deliver(again)
             return len(self._batches)
 
     def heard(self, epoch: int, slot: int) -> dict[int, int] | None:
@@ -173,7 +212,8 @@ class Beater:
 
     def _remember(self, batch: _Batch, took: set[int]) -> None:
         """Begin to count a slot's acknowledgements, with those that are known; of older slots only the last is kept."""
-        self._heard[batch.epoch, batch.slot] = {beat.node: set(took) for beat in batch.beats}
+        batch.heard = {beat.node: set(took) for beat in batch.beats}
+        self._heard[batch.epoch, batch.slot] = batch.heard
         for old in sorted(self._heard)[:-2]:
             del self._heard[old]
 
@@ -181,52 +221,49 @@ class Beater:
         """Whether anything is undelivered."""
         return bool(self._batches)
 
-    def _deliver(self, batch: _Batch, committee: Committee) -> SlotResult:
-        clients = [c for c in self._clients(committee) if batch.waiting.get(c.endpoint.seat)]
-        before = {seat for seat, beats in batch.waiting.items() if beats}
-        refused: dict[int, str] = {}
-        heard = self._heard.get((batch.epoch, batch.slot), {})
+    def _renew(self, batch: _Batch, head: BlockRef) -> None:
+        """The same beats over another block. Attesters count one of a node and slot, whichever comes first."""
+        signers = {key.node: key.signer for key in self.nodes if key.node not in self.muted}
+        fresh: dict[int, Beat] = {}
+        for beat in batch.beats:
+            if beat.node in signers:
+                message = Heartbeat(beat.node, beat.epoch, beat.slot, head.number, head.hash, beat.telemetry)
+                signature = signers[beat.node].sign_digest(message.digest(self._domain))
+                beat = Beat(beat.node, beat.epoch, beat.slot, head.number, head.hash, beat.telemetry, signature)
+            fresh[beat.node] = beat
+        batch.beats = list(fresh.values())
+        batch.waiting = {seat: [fresh[beat.node] for beat in beats] for seat, beats in batch.waiting.items()}
+        batch.unknown = batch.stale = False
+        self._save(batch)
 
-        def one(client: AttesterClient) -> None:
-            seat = client.endpoint.seat
-            try:
-                words = client.send_heartbeats(batch.waiting[seat])
-            except Unreachable as error:
-                refused[seat] = error.why[0] if error.why else error.message
-                return
-            left = []
-            for beat, word in zip(list(batch.waiting[seat]), words, strict=True):
-                if word in admission.TRANSIENT:
-                    left.append(beat)
-                if word not in admission.ACKNOWLEDGED:
-                    refused[seat] = word
-                elif beat.node in heard:
-                    heard[beat.node].add(seat)
-            batch.waiting[seat] = left
-
-        if self._pool is None:
-            for client in clients:
-                one(client)
-        else:
-            list(self._pool.map(one, clients))
-        for seat, word in refused.items():
-            _log.info("slot %d.%d: seat %d: %s", batch.epoch, batch.slot, seat, word)
-        after = {seat for seat, beats in batch.waiting.items() if beats}
-        if batch.beats:
-            if not after:
+    def _deliver(self, wanted: Sequence[tuple[_Batch, Committee]]) -> None:
+        """Bring each seat what it has not acknowledged, of all slots in one request: a seat that hangs costs one
+        timeout. Who has acknowledged is remembered in the store."""
+        letters: dict[AttesterClient, list[_Batch]] = {}
+        before = {id(batch): batch.open() for batch, _ in wanted}
+        for batch, committee in wanted:
+            batch.refused = {}
+            for client in self._clients(committee):
+                if batch.waiting.get(client.endpoint.seat):
+                    letters.setdefault(client, []).append(batch)
+        self._each(lambda client: _send(client, letters[client]), letters)
+        for batch, _ in wanted:
+            for seat, word in batch.refused.items():
+                _log.info("slot %d.%d: seat %d: %s", batch.epoch, batch.slot, seat, word)
+            if not batch.open():
                 self._drop(batch)
-            elif after != before:
-                self._mark(batch, after)
-        took = tuple(e.seat for e in committee.endpoints if e.seat not in after and e.seat not in refused)
-        done = len(took)
-        return SlotResult(len(batch.beats), done, len(committee.endpoints), refused, took)
+            elif batch.open() != before[id(batch)]:
+                self._mark(batch)
+
+    def _each(self, do: Callable[[AttesterClient], None], clients: Iterable[AttesterClient]) -> None:
+        list(map(do, clients) if self._pool is None else self._pool.map(do, clients))
 
     def _save(self, batch: _Batch) -> None:
         row = {
             "epoch": batch.epoch,
             "slot": batch.slot,
             "generation": batch.generation,
-            "waiting": sum(1 << seat for seat in batch.waiting),
+            "waiting": sum(1 << seat for seat in batch.open()),
             "beats": encode(batch.beats),
         }
 
@@ -236,14 +273,37 @@ class Beater:
 
         self._store.write(work)
 
-    def _mark(self, batch: _Batch, seats: set[int]) -> None:
-        mask = sum(1 << seat for seat in seats)
+    def _mark(self, batch: _Batch) -> None:
+        mask = sum(1 << seat for seat in batch.open())
         self._store.write(lambda c: c.execute(update(_BATCHES).where(_is(batch)).values(waiting=mask)))
 
     def _drop(self, batch: _Batch) -> None:
         if self._batches.pop((batch.epoch, batch.slot), None) is None:
             return
         self._store.write(lambda c: c.execute(delete(_BATCHES).where(_is(batch))))
+
+
+def _send(client: AttesterClient, batches: Sequence[_Batch]) -> None:
+    """One request to one seat; what came of it is noted in the batches."""
+    seat = client.endpoint.seat
+    sent = [(batch, beat) for batch in batches for beat in batch.waiting[seat]]
+    try:
+        words = client.send_heartbeats([beat for _, beat in sent])
+    except Unreachable as error:
+        for batch in batches:
+            batch.refused[seat] = error.why[0] if error.why else error.message
+        return
+    for batch in batches:
+        batch.waiting[seat] = []
+    for (batch, beat), word in zip(sent, words, strict=True):
+        if word in admission.TRANSIENT or word == admission.STALE_HEAD:
+            batch.waiting[seat].append(beat)
+        batch.unknown |= word == admission.UNKNOWN_HEAD
+        batch.stale |= word == admission.STALE_HEAD
+        if word not in admission.ACKNOWLEDGED:
+            batch.refused[seat] = word
+        elif beat.node in batch.heard:
+            batch.heard[beat.node].add(seat)
 
 
 def _is(batch: _Batch) -> Any:

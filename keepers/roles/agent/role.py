@@ -4,7 +4,8 @@
     Agent(nodes, wait=lambda seconds: None)                            beats at the start of the slot, no waiting
 
 `mount(context)` finds the attesters in the chain's committee (the record's endpoints fill the gaps). Timers: `beat`
-at every slot on a worker of its own; `flush` repeats what was not acknowledged; `epoch` looks at the registry.
+at every slot on a worker of its own; `flush` repeats what was not acknowledged, and beats for the present slot where
+that failed or came while this process was down; `epoch` looks at the registry.
 `agent.beater.muted` is the set of nodes that are switched off. Sends no transaction and needs no gas, unless it is
 given a `CheckInPolicy`: then `check-in`, shortly before a slot ends, checks in on chain those of its nodes whose beat
 at most f attesters have acknowledged. The node's own key pays: nobody else can check it in.
@@ -25,8 +26,9 @@ from keepers.chain.keys import Signer
 from keepers.chain.ports import BlockRef
 from keepers.gpu.sampler import UNKNOWN
 from keepers.protocol.epochs import SLOTS
+from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import faults
-from keepers.protocol.messages import Domain
+from keepers.protocol.messages import Domain, beat_offset
 from keepers.roles.agent import decide as rules
 from keepers.roles.agent.act import check_in, remember
 from keepers.roles.agent.decide import AgentPlan, CheckIn, CheckInPolicy, NodeFacts, SlotFacts
@@ -40,10 +42,10 @@ from keepers.wire.committee import Committee, Committees
 
 __all__ = ["Agent", "NodeKey"]
 SEND_TIMEOUT_S = 5.0
-CHECK_IN_SHARE = (
-    0.8  # of a slot, after which a check-in is decided: a beat had three tenths at least to arrive, mining has a fifth
-)
-FLUSH_S = 10.0  # a beat that was lost is repeated well within the half slot that is left
+# of a slot, after which a check-in is decided: a beat was repeated for half of it, and a fifth is left to be mined
+CHECK_IN_SHARE = 0.8
+FLUSH_S = 5.0  # between repeats: with a send that hangs, ten seconds at most until a seat that is back is found
+MAX_SEATS = 31
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,11 @@ class BeatView:
 
 @dataclass(frozen=True)
 class FlushView:
-    """Time of a repeat."""
+    """Time and head of a repeat; `missed` is the present slot where nothing is signed for it."""
 
     now: float
+    head: BlockRef
+    missed: BeatView | None
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,8 @@ class Agent(Role[AgentView, Plan]):
             self._wait = (lambda _: None) if virtual else self._stopping.wait
         self._http = make_http(SEND_TIMEOUT_S, context.transport)
         if not virtual:
-            # one seat that hangs must not delay the beat to the others
-            self._pool = ThreadPoolExecutor(8, thread_name_prefix="agent-send")
+            # seats that hang must not delay the beat to the others, however many they are
+            self._pool = ThreadPoolExecutor(MAX_SEATS, thread_name_prefix="agent-send")
         bootstrap = {a.address: a.url for a in deployment.attesters}
         self._committees = Committees(context.reader, deployment.first_block, bootstrap)
         domain = Domain(deployment.chain_id, deployment.address("AttestationHub"))
@@ -142,9 +146,12 @@ class Agent(Role[AgentView, Plan]):
 
     def timers(self) -> Sequence[Timer]:
         slot = self.context.calendar.slot
+        every = min(FLUSH_S, max(1.0, slot / 4))
+        # each process in a rhythm of its own, or all would come back to a seat in the same second
+        every *= 1 - beat_offset(keccak(self.nodes[0].signer.address.encode()), 200) / 1_000
         timers = [
             Timer("beat", Slot(), own_thread=True),
-            Timer("flush", Every(min(FLUSH_S, max(1.0, slot / 4)))),
+            Timer("flush", Every(every)),
             Timer("epoch", Epoch()),
         ]
         if self.check_in is not None:
@@ -156,10 +163,11 @@ class Agent(Role[AgentView, Plan]):
         if trigger.timer == "epoch":
             return observe_nodes(self.context, self.nodes, self.context.epoch(), at, self.beater.telemetry)
         if trigger.timer == "flush":
-            if not self.beater.waiting():
+            missed = self._missed(now, at)
+            if missed is None and not self.beater.waiting():
                 raise Skip("nothing waits")
             self._committees.refresh(at)
-            return FlushView(now)
+            return FlushView(now, at, missed)
         epoch, slot = slot_of_ordinal(trigger.ordinal)
         start = self.context.calendar.slot_start(epoch, slot)
         if epoch == 0:
@@ -197,9 +205,23 @@ class Agent(Role[AgentView, Plan]):
             for each in plan.each:
                 check_in(self.context, each, self.log)
         elif isinstance(plan, FlushView):
-            self.beater.flush(plan.now, self._committees.of_epoch)
+            self.beater.flush(plan.now, self._committees.of_epoch, plan.head)
+            if plan.missed is not None:
+                self._beat(plan.missed)
         else:
             self._beat(plan)
+
+    def _missed(self, now: float, at: BlockRef) -> BeatView | None:
+        """The present slot, if its moment has passed by more than the beat's own worker needs."""
+        calendar = self.context.calendar
+        epoch = calendar.epoch(int(now)) if now >= calendar.genesis else 0
+        if epoch == 0:
+            return None
+        slot = int(now - calendar.start(epoch)) // calendar.slot
+        due = calendar.slot_start(epoch, slot) + self.beater.offset(epoch, slot) + FLUSH_S
+        if now < due or self.beater.signed(epoch, slot):
+            return None
+        return BeatView(epoch, slot, self._committee(epoch, at))
 
     def _beat(self, view: BeatView) -> None:
         start = self.context.calendar.slot_start(view.epoch, view.slot)

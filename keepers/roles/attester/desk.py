@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -48,8 +49,9 @@ class Desk:
         context: Context,
         log: logging.Logger,
         client: Callable[..., AttesterClient] = AttesterClient,
+        mirror: Path | None = None,
     ) -> None:
-        self._client = client
+        self._client, self.mirror = client, mirror
         deployment, calendar = context.deployment, context.calendar
         self.key, self.who, self.context, self.calendar, self.log = key, key.address, context, calendar, log
         allowances = deployment.allowances
@@ -93,6 +95,14 @@ class Desk:
         if self.pool is not None:
             self.pool.shutdown(wait=False, cancel_futures=True)
         self.http.close()
+
+    def mirror_said(self, error: HearthError | None) -> None:
+        """What became of the last row's copy: a seat that signs without its mirror says so each time."""
+        self.gauges.mirror(error is None)
+        if error is not None:
+            self.log.error("signed without the sign log's mirror", extra={"code": error.code, "reason": str(error)})
+            if self.context.metrics is not None:
+                self.context.metrics.error("attester", error.code)
 
     # the clock
 

@@ -58,6 +58,11 @@ class AttesterGauges:
         if self._group:
             self._group.signlog_watermark.labels(*self._labels()).set(epoch)
 
+    def mirror(self, works: bool) -> None:
+        """Whether the sign log's mirror took the last row."""
+        if self._group:
+            self._group.signlog_mirror_ok.labels(*self._labels()).set(int(works))
+
     def prices(self, quote: Quote) -> None:
         """Sources gave these prices."""
         if not self._group:

@@ -12,6 +12,7 @@ epoch; `poll` covers all of them on a real clock.
     desk     key, books, committees, the followed chain      facts    what is known of an ended epoch
     decide   the rules, pure                                 act      what the rules chose
     signlog  what was signed, once a place                   start    the test of the sign log
+    mirror   its copy on another disk
     locks    one process a seat; old copies are known        doppelganger   is the key used elsewhere?
     gauges   metrics                                         reads    GET routes
 """
@@ -19,6 +20,7 @@ epoch; `poll` covers all of them on a real clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from keepers.chain.keys import Signer
@@ -50,10 +52,16 @@ class Attester(Role[AttesterView, AttesterPlan]):
     name: ClassVar[str] = "attester"
 
     def __init__(
-        self, signer: Signer, prices: Sequence[PriceSource], client: Callable[..., AttesterClient] = AttesterClient
+        self,
+        signer: Signer,
+        prices: Sequence[PriceSource],
+        client: Callable[..., AttesterClient] = AttesterClient,
+        mirror: Path | None = None,
     ) -> None:
-        """`client(endpoint, http)` reaches another seat: a simulation puts a network of its own there."""
+        """`client(endpoint, http)` reaches another seat: a simulation puts a network of its own there. `mirror`: where
+        a second copy of the sign log is kept."""
         super().__init__()
+        self._mirror = mirror
         self.key = signer
         self._client = client
         self.prices = tuple(prices)
@@ -83,7 +91,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
             )
         if not self.prices:
             raise HearthError("H1501", "an attester needs a price source", next=["set attester.prices"])
-        self._desk = Desk(self.key, context, self.log, self._client)
+        self._desk = Desk(self.key, context, self.log, self._client, self._mirror)
         self.facts = FactBook(self.desk)
         self.hand = Hand(self.desk, self.facts, lambda: self.prices, self._count)
 

@@ -10,6 +10,7 @@ enough while this log is the one that the seat used last. What makes it hold whe
     lost or moved    a new, imported or moved log is NEW: the seat listens one whole epoch first (`start`)
     moved away       an exported log is RETIRED and signs no more
     known loss       `closed`: nothing new is signed of a place that opened at or before it, for ever
+    lost disk        a mirror on another one, where the operator has set one up (`mirror`)
 
 The file uses a rollback journal and synchronous=EXTRA: no row is lost to a power cut, and no part of it lies in a
 second file that a copy may lack.
@@ -23,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
     URL,
@@ -38,6 +39,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
+    delete,
     func,
     insert,
     make_url,
@@ -50,9 +52,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.roles.attester.locks import LogLock, MachineLock, ServerLock, Witness, machine_id
+from keepers.runtime.crashpoints import cp
 from keepers.store.engine import Store, open_engine
 from keepers.store.faults import as_ours
 from keepers.store.writer import begin_write
+
+if TYPE_CHECKING:
+    from keepers.roles.attester.mirror import Mirror
 
 T = TypeVar("T")
 NAME = "signlog.db"
@@ -83,6 +89,14 @@ ROWS = Table(
     Column("serial", Integer, nullable=False),
     Column("chain", LargeBinary, nullable=False),
     UniqueConstraint("scope", "serial"),
+)
+
+
+MIRRORS = Table(
+    "signlog_mirrors",
+    META,
+    Column("scope", String, primary_key=True),
+    Column("path", String, nullable=False),  # a mirror that was there once, and must not be missed in silence
 )
 
 
@@ -131,6 +145,8 @@ class SignLog:
     def __init__(self, ground: _Ground, scope: str, place: str, witness: Witness | None) -> None:
         self._ground, self.scope, self._witness = ground, scope, witness
         self._seat = self._register(place)
+        self._mirror: Mirror | None = None
+        self._told: Callable[[HearthError | None], object] = lambda error: None
         self.guard = 0.0  # the same as `closed`, for this process
         self.newest = self._is_newest()
         """Whether nothing can have been signed that is not in this log: the mark in memory names one of its rows."""
@@ -223,6 +239,8 @@ class SignLog:
             return serial + 1, chain
 
         mark = self._ground.write(work)
+        cp("attester.sign.before-mirror")
+        self._copy()
         if mark is not None and self._witness is not None:
             self._witness.write(*mark)
 
@@ -237,6 +255,74 @@ class SignLog:
                 why=["the place was open before this log was sure to be the only one"],
                 next=["nothing: the next view brings another chance"],
             )
+
+    # ------------------------------------------------------------------ the mirror
+
+    def mirror_to(self, path: Path | None, told: Callable[[HearthError | None], object] = lambda error: None) -> None:
+        """Keep a copy at `path` from now on, or none. `told` hears of each signature what became of its copy.
+
+        Raises H6402 (H6401 for an empty log) where the mirror has rows that this log lacks and that were not declared
+        lost, H6408 where it cannot be read or written, or was there and is gone.
+        """
+        from keepers.roles.attester.mirror import Mirror, broken
+
+        where = MIRRORS.c.scope == self.scope
+        with self._ground.read() as connection:
+            known = connection.execute(select(MIRRORS.c.path).where(where)).scalar()
+        if path is None:
+            if known is not None:
+                self._ground.write(lambda connection: connection.execute(delete(MIRRORS).where(where)))
+            return
+        path = path.expanduser().absolute()
+        mirror = Mirror(path, self.scope, self.log)
+        if mirror.exists():
+            self._compare(mirror)
+        elif known == str(path):
+            raise broken(path, "it was there, and is gone: is its disk mounted?")
+        else:
+            mirror.begin(self.rows())
+        if known != str(path):
+
+            def remember(connection: Connection) -> None:
+                connection.execute(delete(MIRRORS).where(where))
+                connection.execute(insert(MIRRORS).values(scope=self.scope, path=str(path)))
+
+            self._ground.write(remember)
+        self._mirror, self._told = mirror, told
+        told(None)
+
+    def _compare(self, mirror: Mirror) -> None:
+        """Bring a mirror that is there up to this log, unless it knows more."""
+        name, theirs = mirror.rows()
+        ours = {(row.kind, row.epoch, row.view, row.digest) for row in self.rows()}
+        lacking = [row for row in theirs if (row.kind, row.epoch, row.view, row.digest) not in ours]
+        ahead = [row for row in lacking if row.epoch > self.floor]
+        if ahead:
+            last = ahead[-1]
+            held = f"its mirror at {mirror.path} has a {last.kind} of epoch {last.epoch}, view {last.view & 0xFFFF}"
+            raise stale(self.watermark(), f"{held}; the log ends at")
+        with self._ground.read() as connection:
+            last_chain = _chain_at(connection, self.scope, self.log, len(theirs))
+        if name != self.log or (theirs and theirs[-1].chain != last_chain):
+            mirror.begin(self.rows())  # what it had beside this log was declared lost, or has come over
+        else:
+            mirror.follow(self.since)
+
+    def since(self, serial: int) -> list[Row]:
+        """Rows after one."""
+        query = select(ROWS).where(and_(ROWS.c.scope == self.scope, ROWS.c.serial > serial)).order_by(ROWS.c.serial)
+        with self._ground.read() as connection:
+            return [_row(found) for found in connection.execute(query)]
+
+    def _copy(self) -> None:
+        if self._mirror is None:
+            return
+        try:
+            self._mirror.follow(self.since)
+        except HearthError as error:
+            self._told(error)
+        else:
+            self._told(None)
 
     # ------------------------------------------------------------------ reading
 
@@ -265,7 +351,7 @@ class SignLog:
         query = select(ROWS).where(ROWS.c.scope == self.scope).order_by(ROWS.c.serial.desc()).limit(newest)
         with self._ground.read() as connection:
             found = connection.execute(query).all()
-        return [Row(r.kind, r.epoch, r.view, bytes(r.digest), r.at, r.serial, bytes(r.chain)) for r in reversed(found)]
+        return [_row(each) for each in reversed(found)]
 
     def signed(self, kind: str, epoch: int, view: int) -> bytes | None:
         """The digest at a place, None if there is none."""
@@ -363,6 +449,26 @@ def retired() -> HearthError:
         "this sign log is retired: the seat has moved to another machine",
         next=("start the seat there", "or bring it back: hearth signlog export --retire there, import here"),
     )
+
+
+def stale(watermark: int, why: str) -> HearthError:
+    """H6402, or H6401 for a log in which nothing stands. `why` ends where the watermark is named."""
+    return HearthError(
+        "H6402" if watermark else "H6401",
+        "the sign log is older than what this seat has signed"
+        if watermark
+        else "this seat has signed before, and its sign log is not here",
+        why=[f"{why} {watermark}"],
+        next=[
+            "bring the newest signlog.db, or move the seat: hearth signlog export --retire there, import here",
+            "if it is lost: hearth signlog import --watermark EPOCH",
+        ],
+    )
+
+
+def _row(found: Any) -> Row:
+    digest, chain = bytes(found.digest), bytes(found.chain)
+    return Row(found.kind, found.epoch, found.view, digest, found.at, found.serial, chain)
 
 
 def _another(kind: str, epoch: int, view: int, logged: bytes, asked: bytes) -> AlreadySigned:

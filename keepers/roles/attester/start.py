@@ -6,7 +6,7 @@ from keepers.chain.ports import BlockRef
 from keepers.protocol.errors import HearthError
 from keepers.roles.attester.desk import LATE_EPOCHS, Desk
 from keepers.roles.attester.doppelganger import unknown_signature
-from keepers.roles.attester.signlog import LIVE, NEW, RETIRED, retired
+from keepers.roles.attester.signlog import LIVE, NEW, RETIRED, retired, stale
 from keepers.runtime.role import Fatal
 
 PEERS_KEEP = 4  # epochs back of which the other seats still say what they hold
@@ -15,11 +15,16 @@ PEERS_KEEP = 4  # epochs back of which the other seats still say what they hold
 def check_sign_log(desk: Desk, head: BlockRef) -> None:
     """Refuse to start, listen first, or be careful, as the log deserves.
 
-    Fatal: H6404 retired; H6401, H6402 the chain or a peer has a signature of this seat that the log lacks.
+    Fatal: H6404 retired; H6401, H6402 the mirror, the chain or a peer has a signature of this seat that the log lacks;
+    H6408 the mirror cannot be read or written.
     """
     log = desk.sign_book.log
     if log.state == RETIRED:
         raise Fatal(retired())
+    try:
+        log.mirror_to(desk.mirror, desk.mirror_said)
+    except HearthError as error:
+        raise Fatal(error) from error
     last = desk.last = int(desk.context.suite.hub.last_epoch(at=head))
     signed = _signed_on_chain(desk, head, last)
     if signed > log.watermark():
@@ -49,15 +54,4 @@ def _signed_on_chain(desk: Desk, head: BlockRef, last: int) -> int:
 
 
 def _stale(watermark: int, why: str) -> Fatal:
-    error = HearthError(
-        "H6402" if watermark else "H6401",
-        "the sign log is older than what this seat has signed"
-        if watermark
-        else "this seat has signed before, and its sign log is not here",
-        why=[f"{why} {watermark}"],
-        next=[
-            "bring the newest signlog.db, or move the seat: hearth signlog export --retire there, import here",
-            "if it is lost: hearth signlog import --watermark EPOCH",
-        ],
-    )
-    return Fatal(error)
+    return Fatal(stale(watermark, why))

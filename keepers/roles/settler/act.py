@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, select
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, delete, insert, select
 from keepers.chain.attestations import Attestations
 from keepers.chain.contracts import Suite
 from keepers.chain.ports import OPEN_STATES, Call, Send, Sender, TxState
+from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.roles.settler.decide import Action, SettlerPlan, lease_name
 from keepers.roles.settler.tables import SettlerAsked
@@ -23,10 +24,28 @@ SETTLEMENTS = ("settle", "settle_first", "settle_many")
 
 @dataclass(frozen=True)
 class Acted:
-    """What became of a plan: rows that are new or opened again, and those that stood already."""
+    """What became of a plan: rows that are new or opened again, those that stood already, and actions whose proof
+    cannot be read, with the reason."""
 
     enqueued: tuple[Action, ...]
     standing: tuple[Action, ...]
+    unproven: tuple[tuple[Action, HearthError], ...] = ()
+
+
+@dataclass
+class _Done:
+    """A plan on its way: `keys` of the rows that cover (subject, kind), and what is held up, by the same names."""
+
+    rows: list[tuple[Action, Send]] = field(default_factory=list)
+    standing: list[Action] = field(default_factory=list)
+    unproven: list[tuple[Action, HearthError]] = field(default_factory=list)
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
+    held_up: dict[tuple[str, str], HearthError] = field(default_factory=dict)
+
+    def hold_up(self, action: Action, error: HearthError) -> None:
+        """It cannot be proven, so what waits for it must not be sent either."""
+        self.unproven.append((action, error))
+        self.held_up.update(dict.fromkeys(_covers(action), error))
 
 
 class Dispatcher:
@@ -54,29 +73,41 @@ class Dispatcher:
         self._tried: dict[str, float] = {}
 
     def carry_out(self, plan: SettlerPlan, now: int) -> Acted:
-        """Enqueue what is not on its way. A row that was refused or failed is opened again after `retry_s`."""
-        enqueued: list[Action] = []
-        standing: list[Action] = []
-        rows: list[tuple[Action, Send]] = []
-        keys: dict[tuple[str, str], str] = {}
+        """Enqueue what is not on its way. A row that was refused or failed is opened again after `retry_s`. An action
+        whose proof cannot be read holds up what waits for it, and nothing else."""
+        done = _Done()
         for action in plan.actions:
             if action.kind in SETTLEMENTS:
-                action = self._without_asked(action, keys)
+                action = self._without_asked(action, done.keys)
                 if not action.ids:
                     continue
+            self._take(action, done, now)
+        if done.rows:
+            self._store.write(lambda connection: self._enqueue(connection, done.rows, now), durable=True)
+        return Acted(tuple(action for action, _ in done.rows), tuple(done.standing), tuple(done.unproven))
+
+    def _take(self, action: Action, done: _Done, now: int) -> None:
+        """One action: a row, or why there is none."""
+        key = self._key(action)
+        call: Call | None = None
+        if self._wanted(key, now):
+            if action.after in done.held_up:
+                done.hold_up(action, done.held_up[action.after])
+                return
+            try:
+                action, call = self._proven(action, done)
+            except HearthError as error:
+                done.hold_up(action, error)
+                return
             key = self._key(action)
-            for subject, kind in _covers(action):
-                keys[subject, kind] = key
-            if not self._wanted(key, now):
-                standing.append(action)
-                continue
-            after = self._after(action, keys)
-            rows.append((action, Send(key, action.kind, self._call(action), after=after, again=True)))
-            enqueued.append(action)
-            self._tried[key] = now
-        if rows:
-            self._store.write(lambda connection: self._enqueue(connection, rows, now), durable=True)
-        return Acted(tuple(enqueued), tuple(standing))
+        for subject, kind in _covers(action):
+            done.keys[subject, kind] = key
+        if call is None or not self._wanted(key, now):
+            done.standing.append(action)
+            return
+        after = "" if action.after is None else done.keys.get(action.after, "")
+        done.rows.append((action, Send(key, action.kind, call, after=after, again=True)))
+        self._tried[key] = now
 
     def _wanted(self, key: str, now: float) -> bool:
         row = self._sender.status(key)
@@ -99,11 +130,6 @@ class Dispatcher:
             else:
                 kept.append(lease_id)
         return replace(action, ids=tuple(kept))
-
-    def _after(self, action: Action, keys: dict[tuple[str, str], str]) -> str:
-        if action.after is None:
-            return ""
-        return keys.get(action.after, "")
 
     def _key(self, action: Action) -> str:
         subject = action.subject
@@ -157,6 +183,31 @@ class Dispatcher:
             return self._suite.pool.withdraw(action.provider, action.owner, action.ticket)
         assert kind == "poke", kind
         return self._suite.pool.poke(action.provider)
+
+    def _proven(self, action: Action, done: _Done) -> tuple[Action, Call]:
+        """The action with its call; a batch goes on without the leases whose proof cannot be read. Raises HearthError
+        where nothing is left."""
+        try:
+            return action, self._call(action)
+        except HearthError:
+            if action.kind != "settle_many":
+                raise
+            faults = {lease_id: self._fault(self._node_of(lease_id), action.epoch) for lease_id in action.ids}
+            left = tuple(lease_id for lease_id, fault in faults.items() if fault is None)
+            if left in ((), action.ids):
+                raise
+            for lease_id, fault in faults.items():
+                if fault is not None:
+                    done.hold_up(replace(action, subject=lease_name(lease_id), ids=(lease_id,)), fault)
+            action = replace(action, ids=left)
+            return action, self._call(action)
+
+    def _fault(self, node: int, epoch: int) -> HearthError | None:
+        try:
+            self._proof(node, epoch)
+        except HearthError as error:
+            return error
+        return None
 
     def _many(self, action: Action) -> Call:
         """Leases sorted by node; each repeats its node's leaf; one positional multiproof over the distinct nodes."""

@@ -222,6 +222,12 @@ class Settler(Role[SettlerView, SettlerPlan]):
         acted = dispatcher.carry_out(SettlerPlan(actions, ()), now)
         for action in acted.enqueued:
             self.log.info("%s %s", action.kind, action.subject)
+        for action, error in acted.unproven:
+            self.log.warning(
+                "%s %s waits", action.kind, action.subject, extra={"code": error.code, "reason": str(error)}
+            )
+            if self.context.metrics:
+                self.context.metrics.error(self.name, error.code)
         self._done(plan)
         self._tidy_tallies(actions)
         self._measure(plan, acted.enqueued, now)

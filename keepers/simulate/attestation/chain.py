@@ -19,11 +19,13 @@ from keepers.chain.ports import BlockRef, Call, Event, Send, Sent, TxState
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.hashing import keccak
 from keepers.protocol.stake import Own
+from keepers.protocol.uptime_tree import UptimeTree
 from keepers.simulate.hub import Hub
 from keepers.simulate.state import Context, Journal, Revert
+from keepers.simulate.state import Event as Logged
 
 CHAIN_ID = 31_337
-HUB = 0xC0DE03
+HUB, REFUTER = 0xC0DE03, 0xC0DE04
 ACTIVE = 2
 PER_PROVIDER = 10  # nodes of one provider
 UNITS, STAKE_GWEI, PRICE = 10**12, 10**14, 5 * 10**11
@@ -59,7 +61,7 @@ class SimChain:
         self._context = Context(calendar.genesis, 0, CHAIN_ID, recover, {})
         registry: Any = _Registry(nodes)
         pool: Any = _Pool()
-        peers = {"hub": HUB, "refuter": 0, "committee": 0}  # nobody here refutes, and the owner seats everybody
+        peers = {"hub": HUB, "refuter": REFUTER, "committee": 0}  # the owner seats everybody
         self.hub = Hub(
             self._journal, self._context, calendar, registry, pool, peers, 1, 1, 24, 24, 7 * 86_400, PRICE, 1_000
         )  # fmt: skip
@@ -104,6 +106,20 @@ class SimChain:
             return error.reason or "revert"
         self.mine()
         return ""
+
+    def check_in(self, node: int, epoch: int, slot: int) -> None:
+        """A node's key checks in, or a reorg brings a check-in of an epoch that has ended."""
+        self.hub.check_in_slots[epoch, node] |= 1 << slot
+        self._journal.events.append(Logged("AttestationHub", "CheckedIn", (node, epoch, slot)))
+        self.mine()
+
+    def cancel(self, first: int) -> str:
+        """The report of an epoch falls, with all after it; "" or the reason of the revert."""
+        kept = self.hub.standing[first - 1]
+        assert kept is not None
+        root = self.attestations.report(first - 1).root if first > 1 else UptimeTree().root
+        call = Call("AttestationHub", "cancel", (root, kept.header.pack()))
+        return self.transact(call, f"0x{REFUTER:040x}")
 
     # ------------------------------------------------------------------ Reader
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keepers.simulate.attestation.seats import Seat
 
 SHOWN = 20  # failures that are kept in words
+KEPT = 24  # epochs of which it is remembered who said what: a report that falls is signed again
 
 
 @dataclass
@@ -27,16 +28,29 @@ class Judge:
     run: Run
     failures: list[str] = field(default_factory=list)
     failed: int = 0
-    reports: int = 0
-    voided: int = 0
     slots_checked: int = 0
-    slots_lost: int = 0  # seen by f + 1 honest seats in time, and reported down
-    slots_invented: int = 0  # seen by no honest seat, and reported up
+    slots_lost: int = 0  # seen by f + 1 honest seats in time, or checked in, and reported down
+    slots_invented: int = 0  # seen by no honest seat, not checked in, and reported up
     wrong_roots: int = 0
     signed_twice: int = 0
-    latencies: list[float] = field(default_factory=list)  # seconds from an epoch's end to its report
+    latencies: list[float] = field(default_factory=list)  # seconds from an epoch's end, or its fall, to its report
+    _standing: dict[int, bool] = field(default_factory=dict)  # epoch -> void
     _spoken: dict[tuple[object, ...], bytes] = field(default_factory=dict)
     _digests: dict[tuple[int, int], dict[bytes, set[int]]] = field(default_factory=dict)
+
+    @property
+    def reports(self) -> int:
+        """Epochs with a report."""
+        return sum(not void for void in self._standing.values())
+
+    @property
+    def voided(self) -> int:
+        """Epochs that were declared void."""
+        return sum(self._standing.values())
+
+    def fell(self, first: int) -> None:
+        """The reports from an epoch on were cancelled."""
+        self._standing = {epoch: void for epoch, void in self._standing.items() if epoch < first}
 
     def fail(self, words: str) -> None:
         """A rule was broken."""
@@ -67,23 +81,21 @@ class Judge:
         """The chain has a report of an epoch: is it what the honest seats saw?"""
         run = self.run
         found = run.chain.attestations.report(epoch)
-        self.latencies.append(found.block.timestamp - run.calendar.end(epoch))
+        self.latencies.append(found.block.timestamp - max(run.calendar.end(epoch), run.fallen_at(epoch)))
+        self._standing[epoch] = found.header.void
         if found.header.void:
-            self.voided += 1
             return
-        self.reports += 1
-        masks = [
-            self._mask(node, epoch, found.header.epoch - found.header.void_epochs) for node in range(run.chain.nodes)
-        ]
+        masks = [self.mask(node, epoch) for node in range(run.chain.nodes)]
         self._check_set(epoch, found.digest, masks)
         self._check_truth(epoch, masks)
         self._one_quorum(epoch)
         self._forget(epoch)
 
-    def _mask(self, node: int, epoch: int, ordinal: int) -> int:
-        """Slots of the epoch in which the chain says that the node was down."""
+    def mask(self, node: int, epoch: int) -> int:
+        """Slots of a reported epoch in which the chain says that the node was down."""
         leaf = Leaf.unpack(self.run.chain.attestations.leaf(node, epoch))
-        if leaf.last == ordinal:
+        header = self.run.chain.attestations.report(epoch).header
+        if leaf.last == header.epoch - header.void_epochs:
             return leaf.mask
         return FULL_MASK if leaf.dark else 0
 
@@ -95,8 +107,11 @@ class Judge:
             return
         need = faults(self.run.scenario.seats) + 1
         bodies = [Body.decode(held.body, self.run.chain.nodes).bits for held in chosen]
+        came = self.run.chain.attestations.check_ins(epoch)
         for node, mask in enumerate(masks):
-            up = sum((sum(bits[node] >> slot & 1 for bits in bodies) >= need) << slot for slot in range(SLOTS))
+            up = came.get(node, 0) | sum(
+                (sum(bits[node] >> slot & 1 for bits in bodies) >= need) << slot for slot in range(SLOTS)
+            )
             if up ^ FULL_MASK != mask:
                 self.wrong_roots += 1
                 self.fail(f"epoch {epoch}: node {node} is {mask:012b} on chain, its set says {up ^ FULL_MASK:012b}")
@@ -121,6 +136,7 @@ class Judge:
         """Seen by f + 1 honest seats whose observations were everywhere in time: up. Seen by none: down."""
         run, need = self.run, faults(self.run.scenario.seats) + 1
         in_time, signed = self._observations(epoch)
+        signed.append(run.chain.attestations.check_ins(epoch))
         for node, mask in enumerate(masks):
             for slot in range(SLOTS):
                 down = mask >> slot & 1
@@ -128,6 +144,9 @@ class Judge:
                 if down and sum(bits.get(node, 0) >> slot & 1 for bits in in_time) >= need:
                     self.slots_lost += 1
                     self.fail(f"epoch {epoch}: node {node} slot {slot} was seen by {need} honest seats and is down")
+                elif down and signed[-1].get(node, 0) >> slot & 1:
+                    self.slots_lost += 1
+                    self.fail(f"epoch {epoch}: node {node} checked in on chain in slot {slot} and is down")
                 elif not down and not any(bits.get(node, 0) >> slot & 1 for bits in signed):
                     self.slots_invented += 1
                     self.fail(f"epoch {epoch}: node {node} slot {slot} was seen by no honest seat and is up")
@@ -173,5 +192,5 @@ class Judge:
         return [seat for seat in self.run.seats if seat.honest and seat.up and seat.attester is not None]
 
     def _forget(self, epoch: int) -> None:
-        self._spoken = {place: digest for place, digest in self._spoken.items() if int(str(place[2])) > epoch - 4}
-        self._digests = {place: digests for place, digests in self._digests.items() if place[0] > epoch - 4}
+        self._spoken = {place: digest for place, digest in self._spoken.items() if int(str(place[2])) > epoch - KEPT}
+        self._digests = {place: digests for place, digests in self._digests.items() if place[0] > epoch - KEPT}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from keepers.chain.keys import ORDER, LocalSigner
@@ -34,7 +34,9 @@ class Scenario:
     that are away they are no more than the committee is made for; `dead` ones never start. Clocks are within `skew`
     seconds; `crash` is the chance that an honest process dies as it sends, `restored` that it comes back on an older
     copy of its folder; `partition` the chance that an epoch's exchange is cut in two for a while; `blind` that a beat
-    does not reach a seat."""
+    does not reach a seat; `checkin` that a node which nobody sees checks in on chain; `cancel` that a report falls,
+    with up to two before it: a check-in that it lacks came to light, as after a reorg (a false report would need more
+    than f byzantine seats)."""
 
     seed: int = 1
     epochs: int = 1_000
@@ -49,6 +51,8 @@ class Scenario:
     restored: float = 0.1
     partition: float = 0.02
     blind: float = 0.02
+    checkin: float = 0.2
+    cancel: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ class Run:
             self.seats[number].dead = number in dead
         self._down: dict[int, int] = {}  # node -> slots that its outage still lasts
         self._disturbed: set[int] = set()
+        self._fallen: dict[int, float] = {}  # first epoch -> when it fell
         self._active = 0
 
     # ------------------------------------------------------------------ driving
@@ -150,7 +155,8 @@ class Run:
                 ("cutoff", allowances.cutoff),
             ):
                 self._schedule(seat, end + offset, timer, epoch)
-            self._poll(seat, epoch, end + allowances.cutoff + (allowances.bodies - allowances.freeze))
+            first_view = end + allowances.cutoff + (allowances.bodies - allowances.freeze)
+            self._poll(seat, epoch, first_view, end + self.calendar.epoch_seconds)
         if self.rng.random() < self.scenario.partition:
             self._cut(epoch, end + self.rng.uniform(0, 180), self.rng.uniform(10, 90))
         self.timeline.run_until(end + self.calendar.epoch_seconds - 1)
@@ -162,14 +168,14 @@ class Run:
         seat.wake(timer, epoch + 1)
         self._judge_new()
 
-    def _poll(self, seat: Seat, epoch: int, local: float) -> None:
-        """A look at every sixth of a view until the epoch is reported, or the next one ends."""
+    def _poll(self, seat: Seat, epoch: int, local: float, until: float) -> None:
+        """A look at every sixth of a view until the epoch is reported, or the seat's clock says `until`."""
 
         def look() -> None:
-            if self.chain.hub.last_epoch >= epoch or local > self.calendar.end(epoch) + self.calendar.epoch_seconds:
+            if self.chain.hub.last_epoch >= epoch or local > until:
                 return
             self._wake(seat, "poll", epoch)
-            self._poll(seat, epoch, local + self.deployment.allowances.view / STEPS)
+            self._poll(seat, epoch, local + self.deployment.allowances.view / STEPS, until)
 
         self.timeline.at(local - seat.clock.offset, look)
 
@@ -177,6 +183,8 @@ class Run:
         self.chain.attestations.refresh(self.chain.head())
         while self._next <= self.chain.attestations.last:
             self.judge.reported(self._next)
+            if self.rng.random() < self.scenario.cancel:
+                self._doubt(self._next)
             self._next += 1
 
     _next = 1  # the epoch whose report is judged next
@@ -200,6 +208,8 @@ class Run:
         """Draw who was up, and what of it reached each seat."""
         self.chain.mine()
         truth = {node: self._up(node) for node in range(self.scenario.nodes)}
+        if self.rng.random() < self.scenario.checkin:
+            self._check_in(epoch, truth)
         blind = self.scenario.blind
         for seat in self.seats:
             masks = {}
@@ -229,6 +239,52 @@ class Run:
         self.timeline.at(at, lambda: self.net.groups.update(groups))
         self.timeline.at(at + seconds, self.net.groups.clear)
 
+    def _check_in(self, epoch: int, truth: Mapping[int, int]) -> None:
+        """A node whose beats reach nobody comes on chain, in the slot itself."""
+        unseen = [(node, slot) for node, mask in truth.items() for slot in range(SLOTS) if not mask >> slot & 1]
+        if unseen:
+            self.counts["check-ins"] += 1
+            node, slot = self.rng.choice(unseen)
+            self.chain.check_in(node, epoch, slot)
+
+    def _doubt(self, epoch: int) -> None:
+        """A report that has just been made will fall, at any moment up to the report of the next epoch."""
+        first = max(1, epoch - self.rng.randrange(3))
+        at = self.timeline.now + self.rng.uniform(1, self.calendar.epoch_seconds + 200)
+        self.timeline.at(at, lambda: self._cancel(first))
+
+    def _cancel(self, first: int) -> None:
+        last = self.chain.hub.last_epoch
+        if first > last:
+            return  # it fell with an earlier one, and is not signed again yet
+        down = [
+            (node, slot)
+            for node in range(self.scenario.nodes)
+            for slot in range(SLOTS)
+            if self.judge.mask(node, first) >> slot & 1
+        ]
+        if down:
+            node, slot = self.rng.choice(down)
+            self.chain.check_in(node, first, slot)
+        reason = self.chain.cancel(first)
+        if reason:
+            self.judge.fail(f"epoch {first} could not be cancelled: {reason}")
+            return
+        self.chain.attestations.refresh(self.chain.head())
+        self.counts["cancels"] += 1
+        self.counts["reports that fell"] += last - first + 1
+        self.judge.fell(first)
+        self._fallen[first] = self.timeline.now
+        self._next = first
+        for epoch in range(first, last + 1):
+            for seat in self.seats:
+                local = self.timeline.now + seat.clock.offset
+                self._poll(seat, epoch, local, local + 2 * self.calendar.epoch_seconds)
+
+    def fallen_at(self, epoch: int) -> float:
+        """When the report of an epoch last fell, by itself or with one before it; 0 if it never did."""
+        return max((at for first, at in self._fallen.items() if first <= epoch), default=0.0)
+
     def may_crash(self) -> bool:
         """Whether one more seat may be away: the committee is made for n - q of them, bent ones included."""
         away = sum(seat.honest and seat.away for seat in self.seats)
@@ -253,13 +309,13 @@ class Run:
             self.counts[f"honest messages refused with {code}"] = number
         self.counts["messages"] = self.net.sent
         self.counts["transactions that reverted"] = len(self.chain.reverted)
-        epochs = self.scenario.epochs
+        missing = max(0, self.scenario.epochs - judge.reports - judge.voided)
         return Verdict(
             scenario=self.scenario,
             reports=judge.reports,
             voided=judge.voided,
-            missing=max(0, epochs - len(judge.latencies)),
-            within_goal=sum(seconds <= GOAL_S for seconds in judge.latencies) / epochs,
+            missing=missing,
+            within_goal=sum(seconds <= GOAL_S for seconds in judge.latencies) / (len(judge.latencies) + missing),
             slowest_s=max(judge.latencies, default=0.0),
             slots_checked=judge.slots_checked,
             slots_lost=judge.slots_lost,

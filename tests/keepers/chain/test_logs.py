@@ -11,8 +11,9 @@ import pytest
 
 from keepers.chain.codec import Codec, load_abi
 from keepers.chain.logs import Follower, LogStore
+from keepers.chain.pool import EndpointPool
 from keepers.chain.ports import BlockRef, Event
-from keepers.chain.rpc import RawLog, RpcError
+from keepers.chain.rpc import ChainRpc, RawLog, RpcError
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.store.logs import LogTables
@@ -64,6 +65,11 @@ class Chain:
 
     def blocks(self, numbers: Sequence[int]) -> list[BlockRef | None]:
         return [self.block_by(n) for n in numbers]
+
+    def logs_in(self, addresses: Sequence[str], blocks: Sequence[BlockRef]) -> list[RawLog]:
+        if self.block_by(blocks[-1].number) != blocks[-1]:
+            raise RpcError("eth_getLogs", -32000, "unknown block")
+        return [log for block in blocks for log in self.logs(addresses, first=block.number, last=block.number)]
 
     def logs(self, addresses: Sequence[str], *, first: int = 0, last: int = 0, **_: Any) -> list[RawLog]:
         self.asked.append((first, last))
@@ -163,6 +169,125 @@ def test_advance__endpoint_far_behind__nothing_is_undone(logs: LogStore) -> None
     chain.lag = 50
     advance = follower.advance(head, chain.ref(20))
     assert (advance.number, advance.undone) == (80, 0) and known(follower) == before
+
+
+class Balanced:
+    """Two nodes behind one balancer: the first is `lag` blocks behind, and says "no logs" of blocks that it lacks.
+    Blocks come from the second; `turn` says which node answers a request for logs."""
+
+    def __init__(self, chain: Chain, lag: int) -> None:
+        self.chain, self.lag, self.turn = chain, lag, 0
+        self.posts = self.calls = 0
+
+    def post(self, requests: Sequence[tuple[str, list[Any]]]) -> list[dict[str, Any]]:
+        self.posts += 1
+        self.calls += len(requests)
+        logs = any(method == "eth_getLogs" for method, _ in requests)
+        top = self.chain.top - (self.lag if logs and self.turn % 2 == 0 else 0)
+        self.turn += logs
+        return [{"result": self.answer(method, params, top)} for method, params in requests]
+
+    def answer(self, method: str, params: list[Any], top: int) -> Any:
+        if method == "eth_chainId":
+            return "0x1"
+        if method == "eth_getLogs":
+            where = params[0]
+            if "blockHash" in where:
+                found = next((n for n in range(top + 1) if self.hash(n) == where["blockHash"]), None)
+                span = range(0) if found is None else range(found, found + 1)
+            else:
+                span = range(int(where["fromBlock"], 16), min(top, int(where["toBlock"], 16)) + 1)
+            return [self.log(raw) for n in span for raw in self.chain.logs([], first=n, last=n)]
+        if method == "eth_getBlockByHash":
+            number = next((n for n in range(top + 1) if self.hash(n) == params[0]), None)
+        else:
+            number = top if params[0] == "latest" else int(params[0], 16)
+        return None if number is None or number > top else self.block(number)
+
+    def hash(self, number: int) -> str:
+        return "0x" + self.chain.ref(number).hash.hex()
+
+    def block(self, number: int) -> dict[str, str]:
+        ref = self.chain.ref(number)
+        parent = "0x" + ref.parent.hex()
+        return {"number": hex(number), "hash": self.hash(number), "parentHash": parent, "timestamp": hex(ref.timestamp)}
+
+    def log(self, raw: RawLog) -> dict[str, Any]:
+        return {
+            "address": raw.address, "topics": ["0x" + t.hex() for t in raw.topics], "data": "0x" + raw.data.hex(),
+            "blockNumber": hex(raw.block_number), "blockHash": "0x" + raw.block_hash.hex(),
+            "transactionHash": "0x" + raw.tx_hash.hex(), "logIndex": hex(raw.index),
+        }  # fmt: skip
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def balanced(chain: Chain, lag: int) -> tuple[Balanced, ChainRpc]:
+    wire = Balanced(chain, lag)
+    connect: Any = lambda url, shown, timeout: wire  # noqa: E731
+    return wire, ChainRpc(EndpointPool(["http://one"], 1, connect=connect, sleep=lambda seconds: None))
+
+
+@pytest.mark.parametrize("final", [4, 40])
+def test_advance__node_that_lags_says_no_logs__is_not_believed(logs: LogStore, final: int) -> None:
+    chain = Chain(3)
+    chain.grow(50)
+    wire, rpc = balanced(chain, 3)
+    follower = Follower(rpc, logs, CODEC, 1)
+    for _ in range(40):
+        chain.grow(chain.draw.randint(1, 3))
+        wire.turn = chain.draw.randint(0, 1)
+        wire.lag = chain.draw.randint(1, 9)
+        follower.advance(chain.head(), chain.final(final))
+    wire.lag = 0
+    follower.advance(chain.head(), chain.final(final))
+    assert as_rows(known(follower)) == truth(chain)
+
+
+def test_advance__every_node_lags__waits_and_loses_nothing(logs: LogStore) -> None:
+    chain = Chain(4)
+    chain.grow(20)
+    wire, rpc = balanced(chain, 0)
+    follower = Follower(rpc, logs, CODEC, 1)
+    assert follower.advance(chain.head(), chain.final(10)).number == 20
+    chain.grow(3)
+    chain.counts[-3:] = [1, 1, 1]
+    for _ in range(3):
+        wire.turn, wire.lag = 0, 2
+        wire.post, kept = _always(wire), wire.post  # type: ignore[method-assign]
+        assert follower.advance(chain.head(), chain.final(10)).number == 20
+        wire.post = kept  # type: ignore[method-assign]
+    wire.lag = 0
+    assert follower.advance(chain.head(), chain.final(10)).number == 23
+    assert as_rows(known(follower)) == truth(chain)
+
+
+def _always(wire: Balanced) -> Any:
+    post = wire.post
+
+    def lagging(requests: Sequence[tuple[str, list[Any]]]) -> list[dict[str, Any]]:
+        wire.turn = 0
+        return post(requests)
+
+    return lagging
+
+
+def test_advance__cost_of_not_believing__one_call_a_block_in_the_same_requests(logs: LogStore) -> None:
+    """For a new block one call more, in the same request; after a rest two calls a block instead of one."""
+    chain = Chain(5)
+    chain.grow(10)
+    wire, rpc = balanced(chain, 0)
+    follower = Follower(rpc, logs, CODEC, 1)
+    follower.advance(chain.head(), chain.final(200))
+    wire.posts = wire.calls = 0
+    chain.grow(1)
+    follower.advance(chain.head(), chain.final(200))
+    assert (wire.posts, wire.calls) == (3, 4), "the stored tip; the block; that it is held, and its logs"
+    wire.posts = wire.calls = 0
+    chain.grow(64)
+    follower.advance(chain.head(), chain.final(200))
+    assert (wire.posts, wire.calls) == (3, 1 + 64 + 1 + 64)
 
 
 def test_advance__reorg_below_finality__stops_and_alarms(logs: LogStore) -> None:

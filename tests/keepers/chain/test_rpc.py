@@ -259,7 +259,7 @@ def test_typed_reads__malformed_values__h2001_not_a_traceback(value: Any) -> Non
     with pytest.raises(HearthError) as caught:
         net.rpc.nonce("0x" + "11" * 20)
     assert caught.value.code == "H2001"
-    for ask in (lambda: net.rpc.logs([]), lambda: net.rpc.send_raw(b"\x02")):
+    for ask in (lambda: net.rpc.logs([], first=0, last=0), lambda: net.rpc.send_raw(b"\x02")):
         with pytest.raises(HearthError):
             ask()
 

@@ -54,6 +54,20 @@ def test_show_and_verify(hearth: Call, seat: tuple[Path, str]) -> None:
     assert hearth("signlog", "verify", "--json").data["rows"] == 2
 
 
+def test_verify_and_check_compare_the_mirror(hearth: Call, seat: tuple[Path, str], home: Path) -> None:
+    mirror = home / "other" / "mirror"
+    assert hearth("config", "set", "attester.signlog_mirror", str(mirror)).code == 0
+    signed(seat, 3, 4)
+    assert "H6408" in hearth("signlog", "verify").err, "its folder is not there"
+    mirror.parent.mkdir()
+    said = hearth("signlog", "verify")
+    assert said.code == 0 and f"{mirror} has the same" in said.out and len(mirror.read_text().splitlines()) == 3
+    seat[0].unlink()
+    signed(seat, 3)
+    assert "H6402" in hearth("signlog", "verify").err
+    assert "epoch 4" in hearth("signlog", "verify").err
+
+
 def test_refused_while_the_attester_runs(hearth: Call, seat: tuple[Path, str], home: Path) -> None:
     running = SignLog.at(*seat, machine_wide=False)
     said = hearth("signlog", "export", "--retire", str(home / "out.json"), "--yes")

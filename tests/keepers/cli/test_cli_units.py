@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import pytest
@@ -103,3 +104,16 @@ def test_color__off_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not output.wants_color(Terminal(), True)  # type: ignore[arg-type]
     monkeypatch.setenv("NO_COLOR", "1")
     assert not output.wants_color(Terminal(), False)  # type: ignore[arg-type]
+
+
+def test_times_on_the_screen_follow_the_machine_only_if_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        assert units.say_when(1_800_000_000) == "2027-01-15 08:00:00 UTC"
+        monkeypatch.setenv("HEARTH_TZ", "local")
+        assert units.say_when(1_800_000_000) == "2027-01-15 13:30:00 IST"
+        assert units.say_time(1_800_000_000) == "2027-01-15 08:00:00 UTC", "of receipts"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

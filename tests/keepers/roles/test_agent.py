@@ -16,7 +16,7 @@ from keepers.protocol.hashing import keccak
 from keepers.protocol.messages import Domain, Heartbeat
 from keepers.protocol.nodes import Status
 from keepers.roles.agent.decide import NodeFacts, decide, judge
-from keepers.roles.agent.heartbeat import Beater, NodeKey, moment
+from keepers.roles.agent.heartbeat import Beater, NodeKey, moment, spread
 from keepers.roles.agent.tables import AgentBatch
 from keepers.store.engine import Store
 from keepers.store.migrations import open_store
@@ -38,11 +38,12 @@ class Seat:
 
     def __init__(self, word: str = "counted") -> None:
         self.word = word
+        self.status = 200
         self.batches: list[list[Beat]] = []
 
     def handle(self, request: Request) -> Response:
         self.batches.append(unpack_beats(request.body))
-        return Response(200, encode([self.word] * len(self.batches[-1])))
+        return Response(self.status, encode([self.word] * len(self.batches[-1])))
 
 
 class Net:
@@ -65,12 +66,13 @@ class Net:
             return connection.execute(select(func.count()).select_from(AgentBatch)).scalar() or 0
 
 
-def test_moment_lies_in_the_first_half_and_differs() -> None:
+def test_moments_lie_before_the_allowance_is_used_up_and_differ() -> None:
+    assert spread(300, 30) == 20, "an outage of 300 s that begins before it ends 10 s before the beat is late"
+    assert (spread(10, 30), spread(1, 2), spread(60, 1)) == (5, 1, 1), "the first half; slots of a second"
     key = LocalSigner(keccak(b"k")).address
-    moments = [moment(key, 5, slot, 300) for slot in range(12)]
-    assert all(0 <= m < 150 for m in moments) and len(set(moments)) > 6
-    assert moments == [moment(key, 5, slot, 300) for slot in range(12)]
-    assert moment(key, 5, 0, 1) == 0, "a slot of a second"
+    moments = [moment(key, 5, slot, 20) for slot in range(12)]
+    assert all(0 <= m < 20 for m in moments) and len(set(moments)) > 6
+    assert moments == [moment(key, 5, slot, 20) for slot in range(12)]
 
 
 def test_one_batch_a_slot_to_each_seat_signed_by_each_node() -> None:
@@ -91,7 +93,7 @@ def test_what_is_not_acknowledged_is_repeated_to_that_seat_only() -> None:
     assert result.acknowledged == 3 and set(result.refused) == {2}
     assert net.rows() == 1 and net.beater.waiting()
     net.transport.down.clear()
-    assert net.beater.flush(CALENDAR.slot_start(5, 3) + 100, lambda epoch: COMMITTEE) == 0
+    assert net.beater.flush(CALENDAR.slot_start(5, 3) + 100, lambda epoch: COMMITTEE, HEAD) == 0
     assert [len(seat.batches) for seat in net.seats] == [1, 1, 1, 1]
     assert net.rows() == 0
 
@@ -101,9 +103,68 @@ def test_transient_refusal_is_repeated_final_one_is_not() -> None:
     net.seats[1].word, net.seats[2].word = "unknown-head", "wrong-key"
     assert net.beater.beat(5, 3, HEAD, COMMITTEE).refused == {1: "unknown-head", 2: "wrong-key"}
     net.seats[1].word = "counted"
-    net.beater.flush(CALENDAR.slot_start(5, 3) + 100, lambda epoch: COMMITTEE)
+    net.beater.flush(CALENDAR.slot_start(5, 3) + 100, lambda epoch: COMMITTEE, HEAD)
     assert [len(seat.batches) for seat in net.seats] == [1, 2, 1, 1]
     assert not net.beater.waiting()
+
+
+@pytest.mark.parametrize("word", ["unknown-head", "stale-head"])
+def test_block_that_a_seat_does_not_take_is_replaced_by_the_present_head(word: str) -> None:
+    net = Net()
+    net.seats[1].word = word
+    net.transport.down.add("seat-2")
+    net.beater.beat(5, 3, HEAD, COMMITTEE)
+    net.seats[1].word = "counted"
+    later = BlockRef(10, b"i" * 32, 1_000_012)
+    net.transport.down.clear()
+    assert net.beater.flush(CALENDAR.slot_start(5, 3) + 100, lambda epoch: COMMITTEE, later) == 0
+    assert [len(seat.batches) for seat in net.seats] == [1, 2, 1, 1]
+    for beat in (*net.seats[1].batches[1], *net.seats[2].batches[0]):
+        assert (beat.number, beat.block) == (10, b"i" * 32)
+        message = Heartbeat(beat.node, 5, 3, 10, b"i" * 32, beat.telemetry)
+        assert recover(message.digest(DOMAIN), beat.signature) == net.keys[beat.node].address
+    assert net.rows() == 0
+
+
+def test_stale_block_is_not_sent_again_before_there_is_a_newer_one() -> None:
+    net = Net()
+    for seat in net.seats:
+        seat.word = "stale-head"
+    net.beater.beat(5, 3, HEAD, COMMITTEE)
+    assert net.beater.flush(CALENDAR.slot_start(5, 3) + 100, lambda epoch: COMMITTEE, HEAD) == 1
+    assert [len(seat.batches) for seat in net.seats] == [1, 1, 1, 1]
+
+
+def test_single_beat_that_is_refused_by_status_is_understood() -> None:
+    """For one beat alone the status says what the word says: it must not pass for a seat that cannot be reached."""
+    net = Net()
+    net.beater.muted.add(1)
+    net.seats[0].status, net.seats[0].word = 403, "wrong-key"
+    net.seats[1].status, net.seats[1].word = 400, "stale-head"
+    assert net.beater.beat(5, 3, HEAD, COMMITTEE).refused == {0: "wrong-key", 1: "stale-head"}
+    net.seats[1].status, net.seats[1].word = 200, "counted"
+    later = BlockRef(10, b"i" * 32, 1_000_012)
+    assert net.beater.flush(CALENDAR.slot_start(5, 3) + 100, lambda epoch: COMMITTEE, later) == 0
+    assert [len(seat.batches) for seat in net.seats] == [1, 2, 1, 1]
+
+
+def test_seat_that_hangs_costs_one_request_for_all_slots_that_wait() -> None:
+    net = Net()
+    net.transport.down.add("seat-2")
+    net.beater.beat(5, 3, HEAD, COMMITTEE)
+    net.beater.beat(5, 4, HEAD, COMMITTEE)
+    net.transport.down.clear()
+    assert net.beater.flush(CALENDAR.slot_start(5, 4) + 10, lambda epoch: COMMITTEE, HEAD) == 0
+    assert [len(seat.batches) for seat in net.seats] == [2, 2, 1, 2]
+    assert {beat.slot for beat in net.seats[2].batches[0]} == {3, 4}
+
+
+def test_slot_that_all_have_acknowledged_is_not_signed_again() -> None:
+    net = Net()
+    first = net.beater.beat(5, 3, HEAD, COMMITTEE)
+    assert net.beater.signed(5, 3) and not net.beater.signed(5, 4)
+    assert net.beater.beat(5, 3, replace(HEAD, number=10), COMMITTEE) == first
+    assert [len(seat.batches) for seat in net.seats] == [1, 1, 1, 1]
 
 
 def test_lost_answer_is_repeated_with_the_same_bytes() -> None:
@@ -113,7 +174,7 @@ def test_lost_answer_is_repeated_with_the_same_bytes() -> None:
     net.transport.fault = lambda host, path: httpx.ReadTimeout("lost") if host == "seat-0" else None
     net.beater.beat(5, 3, HEAD, COMMITTEE)
     net.transport.fault = None
-    net.beater.flush(CALENDAR.slot_start(5, 3) + 100, lambda epoch: COMMITTEE)
+    net.beater.flush(CALENDAR.slot_start(5, 3) + 100, lambda epoch: COMMITTEE, HEAD)
     assert net.seats[0].batches[0] == net.seats[0].batches[1]
 
 
@@ -121,8 +182,8 @@ def test_too_late_is_dropped() -> None:
     net = Net()
     net.transport.down |= {f"seat-{i}" for i in range(4)}
     net.beater.beat(5, 3, HEAD, COMMITTEE)
-    assert net.beater.flush(CALENDAR.slot_start(5, 4) + 30, lambda epoch: COMMITTEE) == 1
-    assert net.beater.flush(CALENDAR.slot_start(5, 4) + 31, lambda epoch: COMMITTEE) == 0
+    assert net.beater.flush(CALENDAR.slot_start(5, 4) + 30, lambda epoch: COMMITTEE, HEAD) == 1
+    assert net.beater.flush(CALENDAR.slot_start(5, 4) + 31, lambda epoch: COMMITTEE, HEAD) == 0
     assert net.rows() == 0
 
 

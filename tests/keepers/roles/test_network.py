@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import func, select
 
+from keepers.chain.attestations import Attestations, MultiProof, Proof
 from keepers.protocol.counters import Leaf
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
@@ -308,6 +309,44 @@ def test_running_lease_is_settled_every_period_in_a_batch(depth: int) -> None:
         assert town.world.escrow.moneys[lease].settled >= 8 * 3_600
     bounties = [event["bounty"] for event in town.chain.log if event.name == "Settled"]
     assert all(bounties), "only settlements that pay a bounty are made"
+
+
+def test_proof_that_cannot_be_read_holds_up_its_own_lease_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Three leases of one batch: that of node 1 waits until its proof can be read again, the others are paid."""
+    town = Town()
+    town.run_epochs(3)
+    leases = [town.rent(node, 80_000) for node in range(3)]
+    proof, multiproof = Attestations.proof, Attestations.multiproof
+
+    def broken(node: int) -> None:
+        if node == 1:
+            raise HearthError("H6302", "node 1 was not there")
+
+    def one(book: Attestations, node: int, epoch: int) -> Proof:
+        broken(node)
+        return proof(book, node, epoch)
+
+    def many(book: Attestations, nodes: Sequence[int], epoch: int) -> MultiProof:
+        for node in nodes:
+            broken(node)
+        return multiproof(book, nodes, epoch)
+
+    monkeypatch.setattr(Attestations, "proof", one)
+    monkeypatch.setattr(Attestations, "multiproof", many)
+    with caplog.at_level("WARNING", "hearth"):
+        town.run_epochs(10)
+    waited = {record.getMessage() for record in caplog.records if getattr(record, "code", "") == "H6302"}
+    assert waited and all(f"{leases[1]:064x}" in words for words in waited), "only the one that cannot be proven"
+
+    def settled(lease: int) -> int:
+        return town.world.escrow.moneys[lease].settled
+
+    assert settled(leases[1]) == 0 and min(settled(leases[0]), settled(leases[2])) >= 4 * 3_600
+    monkeypatch.undo()
+    town.run_epochs(5)
+    assert min(map(settled, leases)) >= 8 * 3_600
 
 
 def test_dark_lease_is_stopped_for_the_host() -> None:

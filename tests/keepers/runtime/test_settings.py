@@ -92,6 +92,14 @@ def test_load__wrong_value__key_reason_and_origin(tmp_path: Path, env: dict[str,
     assert "environment" in caught.value.why[0]
 
 
+def test_load__time_zone_that_is_none__refused(tmp_path: Path) -> None:
+    for zone in ("", "utc", "UTC", "local"):
+        read(tmp_path, {"HEARTH_TZ": zone})
+    with pytest.raises(HearthError, match="HEARTH_TZ=mars is neither utc nor local") as caught:
+        read(tmp_path, {"HEARTH_TZ": "mars"})
+    assert caught.value.code == "H1001" and caught.value.exit_code == 2
+
+
 def test_load__secret_as_file__read_and_shown_only_as_set(tmp_path: Path) -> None:
     secret = tmp_path / "pw"
     secret.write_text("correct horse\n")

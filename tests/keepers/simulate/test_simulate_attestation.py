@@ -11,6 +11,7 @@ import pytest
 from keepers.protocol.merge import quorum
 from keepers.roles.attester.desk import Desk
 from keepers.roles.attester.signlog import SignLog
+from keepers.roles.attester.view import Ground
 from keepers.simulate.attestation.byzantine import STRATEGIES
 from keepers.simulate.attestation.net import Weather
 from keepers.simulate.attestation.run import Run, Scenario
@@ -18,7 +19,7 @@ from keepers.wire.codec import ObsBody, SeatSignature, SignedObs
 from tests.keepers.cli.conftest import Call, hearth, home
 
 __all__ = ["hearth", "home"]
-SMALL = Scenario(seed=3, epochs=8, seats=4, nodes=12, crash=0.0, partition=0.0)
+SMALL = Scenario(seed=3, epochs=8, seats=4, nodes=12, crash=0.0, partition=0.0, checkin=0.0, cancel=0.0)
 CALM = Weather(loss=0.0, lost_answer=0.0, slow=0.0)
 
 
@@ -38,11 +39,30 @@ def test_f_byzantine_seats_change_nothing_that_honest_ones_agree_on(strategy: st
 
 def test_everything_at_once() -> None:
     """Drawn strategies, loss, partitions, crashes between any two messages, reboots and restored sign logs."""
-    scenario = Scenario(seed=5, epochs=30, seats=7, nodes=12, crash=0.01, restored=0.4, partition=0.1)
+    scenario = Scenario(seed=5, epochs=30, seats=7, nodes=12, crash=0.01, restored=0.4, partition=0.1, cancel=0.1)
     verdict = Run(scenario).play()
     assert verdict.failures == () and verdict.missing == 0
     counts = verdict.counts
     assert counts["crashes"] >= 10 and counts["folders restored from an older copy"] >= 3 and counts["partitions"] >= 1
+
+
+def test_reports_that_fall_are_signed_again_with_the_check_in_that_they_lacked() -> None:
+    verdict = Run(replace(SMALL, epochs=12, nodes=60, cancel=0.4, checkin=1.0)).play()
+    assert verdict.failures == () and verdict.live and verdict.reports == 12
+    counts = verdict.counts
+    assert counts["cancels"] >= 3 and counts["reports that fell"] > counts["cancels"] and counts["check-ins"] >= 6
+
+
+def test_judge_sees_that_a_check_in_was_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keepers.roles.attester.facts.Ground", lambda *given: Ground(*given[:5]))
+    verdict = Run(replace(SMALL, nodes=60, byzantine=0, checkin=1.0)).play()
+    assert verdict.slots_lost > 0 and not verdict.safe
+
+
+def test_seats_that_do_not_count_cancels_are_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Desk, "cancels", property(lambda desk: 0, lambda desk, value: None), raising=False)
+    verdict = Run(replace(SMALL, epochs=3, nodes=60, byzantine=0, cancel=1.0)).play()
+    assert verdict.missing > 0 and not verdict.live
 
 
 def test_committee_lives_with_as_many_dead_as_it_is_made_for() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Column, MetaData, Table, insert, select
+from sqlalchemy import Column, Connection, MetaData, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 
 import keepers.outbox.tables
@@ -240,6 +240,25 @@ def test_write__disk_is_full__named_and_the_next_write_goes_on(tmp_path: Path) -
     with store.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 1, "no half of the first"
     store.close()
+
+
+def test_write__no_commit_in_time__named_and_comes_all_the_same(store: Store) -> None:
+    """A disk that hangs is the database's trouble, not a bug of ours (H9001)."""
+    hangs = threading.Event()
+    first = store.submit(lambda connection: hangs.wait(10))
+    with pytest.raises(HearthError, match="cannot be written") as caught:
+        store.writer.write(lambda connection: "late", timeout=0.05)
+    assert caught.value.code == "H1203" and caught.value.retryable
+    hangs.set()
+    assert first.result(10) and store.write(lambda connection: "in time") == "in time"
+
+
+def test_write__work_that_times_out_itself__stays_the_callers(store: Store) -> None:
+    def work(connection: Connection) -> None:
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"):
+        store.write(work)
 
 
 def test_open__file_that_is_no_database__named(tmp_path: Path) -> None:
