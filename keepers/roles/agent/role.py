@@ -40,9 +40,8 @@ from keepers.wire.committee import Committee, Committees
 
 __all__ = ["Agent", "NodeKey"]
 SEND_TIMEOUT_S = 5.0
-CHECK_IN_SHARE = (
-    0.8  # of a slot, after which a check-in is decided: a beat had three tenths at least to arrive, mining has a fifth
-)
+# of a slot, after which a check-in is decided: a beat was repeated until then, and a fifth is left to be mined
+CHECK_IN_SHARE = 0.8
 FLUSH_S = 10.0  # a beat that was lost is repeated well within the half slot that is left
 
 
