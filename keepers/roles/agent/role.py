@@ -42,7 +42,7 @@ from keepers.wire.committee import Committee, Committees
 
 __all__ = ["Agent", "NodeKey"]
 SEND_TIMEOUT_S = 5.0
-# of a slot, after which a check-in is decided: a beat was repeated for half of it, and a fifth is left to be mined
+# of a slot, after which a check-in is decided: a beat was repeated until then, and a fifth is left to be mined
 CHECK_IN_SHARE = 0.8
 FLUSH_S = 5.0  # between repeats: with a send that hangs, ten seconds at most until a seat that is back is found
 MAX_SEATS = 31
