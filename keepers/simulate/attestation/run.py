@@ -57,7 +57,8 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a run."""
+    """What came of a run. `within_goal`: share of the reports within GOAL_S of their epoch's end, or of the moment at
+    which they, or one before them, fell; a missing one counts as late."""
 
     scenario: Scenario
     reports: int

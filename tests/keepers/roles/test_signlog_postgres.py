@@ -68,6 +68,20 @@ def test_session_that_loses_its_lock_writes_no_more_and_the_next_one_may(log: Si
     second.close()
 
 
+def test_mirror_is_kept_and_a_database_that_was_put_back_is_noticed(log: SignLog, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    log.mirror_to(mirror)
+    log.record(REPORT, 1, 0, A, 1, 1)
+    assert len(mirror.read_text().splitlines()) == 2
+    log.close()
+    META.drop_all(open_engine(URL))
+    empty = SignLog.on_server(open_engine(URL), "seat")
+    with pytest.raises(HearthError) as caught:
+        empty.mirror_to(mirror)
+    assert caught.value.code == "H6401"
+    empty.close()
+
+
 _PROCESS = """
 import sys, time
 from pathlib import Path
