@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.merge import Body, Observation, merge
 from keepers.protocol.messages import Domain
 from keepers.protocol.report import BuiltReport, build, is_challenged, view_number, void_report
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.roles.attester.decide import REPORT, VOID
-from keepers.roles.attester.exchange import Exchange, Held
+from keepers.roles.attester.exchange import Exchange, Held, sealed
 from keepers.roles.attester.observe import Snapshot
 from keepers.wire.codec import ObsBody, Proposal, SignedObs
 from keepers.wire.routing import Refused
+from keepers.wire.signatures import DigestSigner
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Built:
     last: int
     previous_root: bytes
     previous_header: int
+    words: bytes  # the message whose digest it is
     exceptions: int = 0  # records of a report: nodes whose prediction did not hold
     cancels: int = 0
 
@@ -81,17 +85,20 @@ def build_report(
     challenged = is_challenged(ground.seed_time, calendar.start(epoch), calendar.epoch_seconds)
     signed = view_number(ground.cancels, view)
     report = build(tree, merged, count=len(snapshot.nodes), view=signed, challenged=challenged)
-    digest = report.digest(ground.generation, domain)
-    return Built(epoch, view, REPORT, digest, report, epoch, root, header, len(merged.records), ground.cancels)
+    message = report.message(ground.generation)
+    return Built(
+        epoch, view, REPORT, message.digest(domain), report, epoch, root, header, message.words(),
+        len(merged.records), ground.cancels,
+    )  # fmt: skip
 
 
 def build_void(ground: Ground, domain: Domain, last: int, view: int) -> Built:
     """The void report of the epochs after the tree's last through `last`."""
     tree = ground.tree
     message = void_report(tree, last, view_number(ground.cancels, view), ground.generation)
-    digest = message.digest(domain)
+    digest, words = message.digest(domain), message.words()
     epoch, header = tree.header.epoch + 1, tree.header.pack()
-    return Built(epoch, view, VOID, digest, None, last, tree.root, header, cancels=ground.cancels)
+    return Built(epoch, view, VOID, digest, None, last, tree.root, header, words, cancels=ground.cancels)
 
 
 def choose(held: Mapping[int, Held]) -> list[Held]:
@@ -121,7 +128,13 @@ def gather(exchange: Exchange, proposal: Proposal) -> list[Held] | None:
     return found
 
 
-def as_proposal(built: Built, observations: Sequence[Held], seat: int, signature: bytes) -> Proposal:
-    """What the leader sends. `signature`: 64 bytes, its own on the digest."""
+def as_proposal(
+    built: Built, observations: Sequence[Held], seat: int, signature: bytes, key: DigestSigner, domain: Domain
+) -> Proposal:
+    """What the leader sends. `signature`: 64 bytes, its own on the digest; `key` seals the set."""
     signed: list[SignedObs] = [held.signed for held in observations]
-    return Proposal(built.kind, built.epoch, built.last, built.signed_view, signed, built.digest, seat, signature)
+    open_one = Proposal(
+        built.kind, built.epoch, built.last, built.signed_view, signed, built.digest, seat, signature, built.words,
+        bytes(65),
+    )  # fmt: skip
+    return msgspec.structs.replace(open_one, seal=key.sign_digest(sealed(open_one).digest(domain)))

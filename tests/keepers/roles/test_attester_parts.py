@@ -14,8 +14,9 @@ from keepers.chain.keys import LocalSigner
 from keepers.chain.ports import BlockRef
 from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import Body
-from keepers.protocol.messages import Domain, SignedObservation
-from keepers.roles.attester.exchange import Exchange
+from keepers.protocol.messages import Domain, Report, SignedObservation
+from keepers.protocol.report import Facts
+from keepers.roles.attester.exchange import Exchange, sealed
 from keepers.roles.attester.ingest import Ingest
 from keepers.roles.attester.observe import HeadLog, Seen
 from keepers.roles.attester.prices import (
@@ -260,7 +261,7 @@ def test_more_observations_of_a_seat_are_kept_only_where_a_leaders_set_names_the
     with pytest.raises(Refused) as caught:
         world.exchange.take_observation(observation(2, price=7))
     assert (caught.value.status, caught.value.code) == (409, "H6118")
-    named = msgspec.structs.replace(proposal(), observations=[observation(2, price=7).signed])
+    named = proposal(observations=[observation(2, price=7).signed])
     world.exchange.take_proposal(named)
     for exchange in (world.exchange, restored(world)):
         exchange.take_observation(observation(2, price=7))
@@ -396,21 +397,33 @@ def test_interrupted_draft_is_signed_as_it_was() -> None:
     assert again.held(8) == {}, "a draft is not an observation"
 
 
-def proposal(seat: int = 0, by: int | None = None, view: int = 0) -> Proposal:
-    digest = keccak(b"report")
-    signature = compact(SEATS[seat if by is None else by].sign_digest(digest))
-    return Proposal(0, 8, 8, view, [observation(1).signed], digest, seat, signature)
+def proposal(
+    seat: int = 0, by: int | None = None, view: int = 0, observations: Sequence[SignedObs] | None = None
+) -> Proposal:
+    given = signature(seat, view, by=by)
+    chosen = [observation(1).signed] if observations is None else list(observations)
+    made = Proposal(0, 8, 8, view, chosen, given.digest, seat, given.signature, given.message, bytes(65))
+    signer = SEATS[seat if by is None else by]
+    return msgspec.structs.replace(made, seal=signer.sign_digest(sealed(made).digest(DOMAIN)))
+
+
+def signature(seat: int, view: int = 0, root: bytes = b"r" * 32, by: int | None = None) -> SeatSignature:
+    """A seat's on a report of epoch 8 with some root."""
+    message = Report(1, 8, b"w" * 32, root, Facts(3, 0, view, 5).pack(), b"x" * 32)
+    digest = message.digest(DOMAIN)
+    signed = compact(SEATS[seat if by is None else by].sign_digest(digest))
+    return SeatSignature(0, 8, view, digest, seat, signed, message.words())
 
 
 def test_proposal_of_the_leader_counts_as_its_signature() -> None:
     world = World()
     world.exchange.take_proposal(proposal())
     assert list(world.exchange.proposals(8)) == [0]
-    assert list(world.exchange.signatures(8, keccak(b"report"))) == [0]
+    assert list(world.exchange.signatures(8, proposal().digest)) == [0]
     again = world.make()
     again.restore({})
     assert again.proposals(8) == world.exchange.proposals(8)
-    assert again.signatures(8, keccak(b"report")) == world.exchange.signatures(8, keccak(b"report"))
+    assert again.signatures(8, proposal().digest) == world.exchange.signatures(8, proposal().digest)
 
 
 @pytest.mark.parametrize(
@@ -429,10 +442,42 @@ def test_proposal_is_refused(given: Proposal, code: str) -> None:
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"view": 1}, "H6119"),
+        ({"epoch": 9}, "H6119"),
+        ({"kind": 1}, "H6119"),
+        ({"digest": b"d" * 32}, "H6119"),
+        ({"message": signature(3, root=b"q" * 32).message}, "H6119"),
+        ({"message": signature(3).message[:160]}, "H6119"),
+        ({"seat": 2}, "H6113"),
+        ({"signature": bytes(64)}, "H6110"),
+    ],
+)
+def test_signature_counts_only_with_the_message_that_it_is_of(changes: dict[str, object], code: str) -> None:
+    world, given = World(), signature(3)
+    with pytest.raises(Refused) as caught:
+        world.exchange.take_signature(msgspec.structs.replace(given, **changes))
+    assert caught.value.code == code and world.exchange.record(8, 3).signatures == []
+    world.exchange.take_signature(given)
+    assert world.exchange.record(8, 3).signatures == [given]
+
+
+@pytest.mark.parametrize("changes", [{"observations": []}, {"last": 9}, {"seal": proposal(view=4).seal}])
+def test_set_of_a_proposal_is_the_leaders_own(changes: dict[str, object]) -> None:
+    world, given = World(), proposal()
+    with pytest.raises(Refused) as caught:
+        world.exchange.take_proposal(msgspec.structs.replace(given, **changes))
+    assert caught.value.code == "H6113"
+    world.exchange.take_proposal(given)
+    assert world.exchange.proposals(8) == {0: given}
+
+
 def test_signature_of_a_view_to_come_is_not_kept() -> None:
-    world, digest = World(), keccak(b"one")
+    world = World()
     for view, kept in ((3, True), (4, False)):
-        given = SeatSignature(0, 8, view, digest, 3, compact(SEATS[3].sign_digest(digest)))
+        given = signature(3, view)
         if kept:
             world.exchange.take_signature(given)
         else:
@@ -441,21 +486,21 @@ def test_signature_of_a_view_to_come_is_not_kept() -> None:
 
 
 def test_proposal_with_an_observation_of_another_epoch_is_refused() -> None:
-    world, given = World(), proposal()
+    world = World()
     with pytest.raises(Refused, match="another epoch"):
-        world.exchange.take_proposal(msgspec.structs.replace(given, observations=[observation(1, epoch=9).signed]))
+        world.exchange.take_proposal(proposal(observations=[observation(1, epoch=9).signed]))
     assert world.exchange.proposals(8) == {}
 
 
 def test_one_signature_a_seat_and_view() -> None:
     world = World()
-    one, two = keccak(b"one"), keccak(b"two")
-    for digest in (one, two):
-        signature = compact(SEATS[3].sign_digest(digest))
-        world.exchange.take_signature(SeatSignature(0, 8, 0, digest, 3, signature))
-    assert list(world.exchange.signatures(8, one)) == [3] and world.exchange.signatures(8, two) == {}
-    with pytest.raises(Refused):
-        world.exchange.take_signature(SeatSignature(0, 8, 0, two, 2, compact(SEATS[3].sign_digest(two))))
+    one, two = signature(3, root=b"1" * 32), signature(3, root=b"2" * 32)
+    for given in (one, two):
+        world.exchange.take_signature(given)
+    assert list(world.exchange.signatures(8, one.digest)) == [3] and world.exchange.signatures(8, two.digest) == {}
+    with pytest.raises(Refused) as caught:
+        world.exchange.take_signature(signature(2, by=3))
+    assert caught.value.code == "H6113"
 
 
 # ---------------------------------------------------------------------- prices

@@ -493,8 +493,8 @@ def test_every_write_of_an_attester_needs_a_signature() -> None:
     bodies = {
         "/v1/heartbeats": encode(Beat(0, 3, 0, 1, b"b" * 32, b"t" * 32, b"\x01" * 64 + b"\x1b")),
         "/v1/observations": encode(ObsBody(unsigned, b"")),
-        "/v1/proposals": encode(Proposal(0, 3, 3, 0, [], b"d" * 32, 3, bytes(64))),
-        "/v1/signatures": encode(SeatSignature(0, 3, 0, b"d" * 32, 1, bytes(64))),
+        "/v1/proposals": encode(Proposal(0, 3, 3, 0, [], b"d" * 32, 3, bytes(64), bytes(192), bytes(65))),
+        "/v1/signatures": encode(SeatSignature(0, 3, 0, b"d" * 32, 1, bytes(64), bytes(192))),
     }
     town.run(town.calendar.end(3) + 5)
     router = Router(town.attesters[0].routes())
