@@ -65,6 +65,7 @@ class Net:
             return connection.execute(select(func.count()).select_from(AgentBatch)).scalar() or 0
 
 
+@pytest.mark.attack("D32")
 def test_moment_lies_in_the_first_half_and_differs() -> None:
     key = LocalSigner(keccak(b"k")).address
     moments = [moment(key, 5, slot, 300) for slot in range(12)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import pytest
 
 from keepers.roles.attester.role import Attester
 from keepers.wire.codec import Proposal, SeatSignature, encode
@@ -23,6 +24,7 @@ def post(attester: Attester, kind: str, message: object) -> int:
     return Router(attester.routes()).dispatch(Request("POST", f"/v1/{kind}", encode(message))).status
 
 
+@pytest.mark.attack("A01")
 def test_a_stranger_shows_signatures_of_one_epoch_as_those_of_the_next() -> None:
     """A place of a seat takes one signature: whoever fills it with an older one first would stop every report."""
     town = Town()
@@ -38,6 +40,7 @@ def test_a_stranger_shows_signatures_of_one_epoch_as_those_of_the_next() -> None
     assert town.world.hub.last_epoch == 4, "in the first view"
 
 
+@pytest.mark.attack("A02")
 def test_a_stranger_shows_an_old_report_as_the_leaders_proposal() -> None:
     town = Town()
     town.run_epochs(4)
@@ -50,6 +53,7 @@ def test_a_stranger_shows_an_old_report_as_the_leaders_proposal() -> None:
     assert town.world.hub.last_epoch == 5
 
 
+@pytest.mark.attack("A03")
 def test_a_stranger_passes_the_leaders_proposal_on_with_another_set() -> None:
     """Who is quicker than the leader, or stands between: the first proposal of a view is the one that is kept."""
     town = Town()
@@ -68,6 +72,7 @@ def test_a_stranger_passes_the_leaders_proposal_on_with_another_set() -> None:
     assert town.world.hub.last_epoch == epoch, "in the first view"
 
 
+@pytest.mark.attack("A04")
 def test_a_peer_shows_an_old_signature_as_one_that_the_seat_does_not_know() -> None:
     """The seat would take its key for used elsewhere and stop: one liar would stop all the others."""
     town = Town()

@@ -66,6 +66,7 @@ def beat(node: int, slot: int, epoch: int = 3) -> Beat:
     return Beat(node, epoch, slot, 1, b"b" * 32, b"t" * 32, b"s" * 65)
 
 
+@pytest.mark.attack("T53")
 def test_counted_once_and_remembered_over_a_restart() -> None:
     store, seen = open_store("sqlite://", threaded=False), Seen()
     ingest = ingest_on(store, seen)
@@ -78,6 +79,7 @@ def test_counted_once_and_remembered_over_a_restart() -> None:
     assert again.close_slot(3, 0) == 3
 
 
+@pytest.mark.attack("A13")
 def test_skewed_attester_observes_nothing() -> None:
     seen = Seen()
     assert ingest_on(open_store("sqlite://", threaded=False), seen, False).take([beat(1, 0)]) == ["not-observing"]
@@ -114,6 +116,7 @@ def test_requests_that_wait_together_are_judged_together_and_answered_apart() ->
         ("early", 400),
     ],
 )
+@pytest.mark.attack("T51")
 def test_status_of_a_single_beat(word: str, status: int) -> None:
     class Says:
         def admit_many(self, given: Sequence[Beat], now: float) -> list[str]:
@@ -126,6 +129,7 @@ def test_status_of_a_single_beat(word: str, status: int) -> None:
     assert bool(seen.masks(3)) == (word == "counted"), "nothing else is stored"
 
 
+@pytest.mark.attack("D08")
 def test_not_acknowledged_if_it_cannot_be_stored() -> None:
     store, seen = open_store("sqlite://", threaded=False), Seen()
     ingest = ingest_on(store, seen)
@@ -138,6 +142,7 @@ def test_not_acknowledged_if_it_cannot_be_stored() -> None:
 # ---------------------------------------------------------------------- heads
 
 
+@pytest.mark.attack("A12")
 def test_head_log_knows_what_was_head_until_when() -> None:
     chain = [BlockRef(i, bytes([i]) * 32, 100 + i) for i in range(6)]
     state = {"head": chain[2], "now": 102.0}
@@ -227,6 +232,7 @@ def test_observation_with_and_without_body() -> None:
         (ObsBody(msgspec.structs.replace(observation(2).signed, price=6), b""), 403, "H6113"),
     ],
 )
+@pytest.mark.attack("A07", "A09", "T51")
 def test_observation_is_refused(given: ObsBody, status: int, code: str) -> None:
     world = World()
     with pytest.raises(Refused) as caught:
@@ -253,6 +259,7 @@ def test_second_observation_of_a_seat_is_kept_as_evidence() -> None:
         assert connection.execute(select(func.count()).select_from(AttesterEquivocation)).scalar() == 1
 
 
+@pytest.mark.attack("A19")
 def test_more_observations_of_a_seat_are_kept_only_where_a_leaders_set_names_them() -> None:
     """Whoever equivocates could give each seat others, and no set could be followed by a quorum."""
     world = World()
@@ -311,6 +318,7 @@ def test_push_goes_on_after_what_a_peer_declines_and_offers_that_again() -> None
     assert world.exchange.push(8, [links.client(2)], 0, True, True, None, only) == 1
 
 
+@pytest.mark.attack("A09")
 def test_body_that_nobody_can_read_is_not_held_and_does_not_hide_a_readable_one() -> None:
     world = World(fits=lambda epoch, body: len(body) == Body.length(3))
     world.exchange.take_observation(observation(2, body=b"x" * 7))
@@ -436,6 +444,7 @@ def test_proposal_of_the_leader_counts_as_its_signature() -> None:
         (proposal(seat=0, view=1 << 16), "H6112"),  # after a cancellation that nobody has seen
     ],
 )
+@pytest.mark.attack("A19")
 def test_proposal_is_refused(given: Proposal, code: str) -> None:
     with pytest.raises(Refused) as caught:
         World().exchange.take_proposal(given)
@@ -455,6 +464,7 @@ def test_proposal_is_refused(given: Proposal, code: str) -> None:
         ({"signature": bytes(64)}, "H6110"),
     ],
 )
+@pytest.mark.attack("A01")
 def test_signature_counts_only_with_the_message_that_it_is_of(changes: dict[str, object], code: str) -> None:
     world, given = World(), signature(3)
     with pytest.raises(Refused) as caught:
@@ -465,6 +475,7 @@ def test_signature_counts_only_with_the_message_that_it_is_of(changes: dict[str,
 
 
 @pytest.mark.parametrize("changes", [{"observations": []}, {"last": 9}, {"seal": proposal(view=4).seal}])
+@pytest.mark.attack("A03")
 def test_set_of_a_proposal_is_the_leaders_own(changes: dict[str, object]) -> None:
     world, given = World(), proposal()
     with pytest.raises(Refused) as caught:
@@ -474,6 +485,7 @@ def test_set_of_a_proposal_is_the_leaders_own(changes: dict[str, object]) -> Non
     assert world.exchange.proposals(8) == {0: given}
 
 
+@pytest.mark.attack("A19")
 def test_signature_of_a_view_to_come_is_not_kept() -> None:
     world = World()
     for view, kept in ((3, True), (4, False)):
@@ -528,6 +540,7 @@ class Silent:
         raise PriceUnavailable("H6501", "silent: nothing")
 
 
+@pytest.mark.attack("T44")
 def test_median_of_what_answers() -> None:
     quote = median_price([Fixed(10, "a"), Fixed(10_000, "liar"), Silent(), Fixed(12, "b")], 0)
     assert quote.price == 12 and quote.failed == {"silent": "silent: nothing"}

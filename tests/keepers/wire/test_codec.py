@@ -91,6 +91,7 @@ def test_packed_body_is_refused(body: bytes) -> None:
     ],
     ids=range(27),
 )
+@pytest.mark.attack("D03", "D04")
 def test_refused_with_400(body: bytes) -> None:
     with pytest.raises(Refused) as caught:
         decode_beats(body)
@@ -104,6 +105,7 @@ def test_refusal_does_not_repeat_the_body() -> None:
 
 
 @pytest.mark.parametrize("kind", [ObsBody, Proposal])
+@pytest.mark.attack("T54")
 def test_every_body_is_an_array_so_no_key_can_come_twice(kind: type) -> None:
     with pytest.raises(Refused):
         Decoder(kind)(b'{"epoch":1,"epoch":2}')

@@ -44,6 +44,7 @@ def test_without_siblings_only_index_zero_is_a_root(merkle: Any) -> None:
         merkle.root(1, 7, [])
 
 
+@pytest.mark.attack("T34")
 def test_the_index_must_be_used_up(merkle: Any) -> None:
     leaves = {0: 1, 5: 2}
     proof = proof_of(leaves, 3, 5)
@@ -60,6 +61,7 @@ def test_vectors(merkle: Any) -> None:
             assert merkle.root(row["index"], row["word"], row["siblings"]) == tree["root"]
 
 
+@pytest.mark.attack("T34")
 def test_no_inner_node_passes_as_a_leaf(merkle: Any) -> None:
     """T34: an inner node is hashed from 64 bytes, a leaf from 65; so a shorter path proves nothing."""
     leaves = {i: i + 1 for i in range(8)}
