@@ -645,7 +645,6 @@ def test_a_slot_checked_in_on_chain_is_up_whatever_was_seen() -> None:
     assert town.chain.attestations.check_ins(epoch) == {1: 1 << 5}
 
 
-@pytest.mark.attack("T37")
 def test_nobody_signs_on_a_false_root_and_its_refutation_frees_the_network() -> None:
     """A quorum's keys sign a root of garbage outside of any view: the honest programs stop, until it falls."""
     town = Town()

@@ -11,9 +11,9 @@ import pytest
 
 from tests.contracts.consensus.drafts import events
 from tests.support.actors import STRANGER, keccak, words
-from tests.support.refutation import GROUP, Report, draft, record
+from tests.support.refutation import GROUP, Report, advance, draft, record
 from tests.support.suite import ZERO_ADDRESS, Suite
-from tests.support.uptime import ALL
+from tests.support.uptime import ALL, apply_record, pick, root_of
 
 GARBAGE = keccak(b"garbage")
 ATTEMPTS = int(os.environ.get("HEARTH_REFUTE_ATTEMPTS", "300"))
@@ -139,9 +139,13 @@ def second_group(net: Suite, false: Report, first: list[bytes]) -> list[Any]:
 
 @pytest.mark.attack("T35")
 def test_a_node_in_two_groups(wide: Suite) -> None:
+    """The end root is what the record gives if it is applied all the same, so that only the second record is wrong."""
     first, again = many(GROUP), [record(9, 5)]
-    running = draft(wide, first).root
-    false = draft(wide).but(parts=[(b"".join(first) + running + again[0], GARBAGE)])
+    true = draft(wide, first)
+    leaves = advance(true.leaves, b"".join(first), true.header_before, true.header)
+    older = leaves[9] & ~(0xFFFFFFFF << 32) | pick(true.header_before, 0) << 32
+    leaves[9] = apply_record(older, 5, 0, 0, true.header_before, true.header)
+    false = true.but(parts=[(b"".join(first) + true.root + again[0], root_of(leaves, true.depth))])
     false.send(wide)
     refuse(wide, [*false.arguments(0, 0, True)], "refuter: the group holds")
     wide.refuter.refute(*second_group(wide, false, first))

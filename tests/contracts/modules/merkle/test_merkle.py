@@ -72,6 +72,12 @@ def test_no_inner_node_passes_as_a_leaf(merkle: Any) -> None:
     upper = tree_level(inner, 1)
     for word in (inner[0], inner[1], keccak(level[0] + level[1])):
         assert merkle.root(0, int.from_bytes(word, "big"), [inner[1], upper[1]]) != root
+    # beside an empty leaf an inner node is the hash of 64 bytes that begin with 32 zeros, as index 0 would
+    del leaves[0], level[0]
+    inner = tree_level(level, 0)
+    path = [inner[1], tree_level(inner, 1)[1]]
+    assert merkle.root(0, 0, [level[1], *path]) == root_of(leaves, 3)
+    assert merkle.root(0, int.from_bytes(level[1], "big"), path) != root_of(leaves, 3)
 
 
 def test_a_proof_of_25_siblings_does_not_fit(merkle: Any) -> None:
