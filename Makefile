@@ -7,7 +7,7 @@ export ETH_HASH_BACKEND := pysha3
 export PYTHONPATH := $(CURDIR)
 JOBS   ?= 2
 
-.PHONY: install demo test lint bench fuzz simulate clean contracts snapshots check-snapshots postgres lock keepers-test contracts-test model-test e2e-test coverage
+.PHONY: install demo test lint bench fuzz attacks simulate clean contracts snapshots check-snapshots postgres lock keepers-test contracts-test model-test e2e-test coverage
 
 install: $(VENV)/.ready node_modules/.ready
 
@@ -45,7 +45,7 @@ test: install contracts keepers-test contracts-test model-test e2e-test
 PYTEST := $(BIN)/python -m pytest -p no:ape_test
 
 keepers-test: install
-	@$(PYTEST) tests/vectors tests/keepers -n $(JOBS)
+	@$(PYTEST) tests/vectors tests/keepers tests/attacks -n $(JOBS)
 
 contracts-test: install contracts
 	@$(PYTEST) tests/contracts -n $(JOBS)
@@ -66,6 +66,7 @@ snapshots: install contracts
 	@$(BIN)/python tools/export_abi.py
 	@$(BIN)/python tools/export_env.py
 	@$(BIN)/python tools/export_codes.py
+	@$(BIN)/python tools/export_attacks.py
 	@$(BIN)/python tools/snapshot.py
 	@$(BIN)/python -m bench.gas 2>/dev/null
 
@@ -73,6 +74,7 @@ check-snapshots: install contracts
 	@$(BIN)/python tools/export_abi.py --check
 	@$(BIN)/python tools/export_env.py --check
 	@$(BIN)/python tools/export_codes.py --check
+	@$(BIN)/python tools/export_attacks.py --check
 	@$(BIN)/python tools/snapshot.py --check
 	@$(BIN)/python -m bench.gas --check 2>/dev/null
 
@@ -93,6 +95,10 @@ fuzz: install contracts
 	@$(BIN)/python -m tests.model.driver --budget $${BUDGET:-600} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.uptime --budget $${BUDGET:-600} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.parsers --inputs $${INPUTS:-1000000} --seed $${SEED:-0}
+
+# Each attack of docs/attacks.md against code that did not think of it: its tests must go red. About half an hour.
+attacks: install contracts
+	@$(BIN)/python -m tests.attacks.naive --jobs $(JOBS) $(if $(ONLY),--only $(ONLY))
 
 lock:
 	@uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/dev.in -o requirements/dev.txt

@@ -211,6 +211,7 @@ CODES = _table(
     Code("H6116", "HTTP 409: the epoch is not open here", "wait; check clock and endpoint of both sides", 1, True),
     Code("H6117", "HTTP 403: the committee has no such seat", "read the committee anew", 4),
     Code("H6118", "HTTP 409: enough is held of what this seat signed twice", "nothing: it is kept as evidence", 4),
+    Code("H6119", "HTTP 400: the signature is of another epoch or view", "send it with the message it is of", 2),
     Code("H6202", "no committee is in force yet", "wait for the first epoch of one", 1, True),
     Code(
         "H6301",

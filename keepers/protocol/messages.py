@@ -55,15 +55,19 @@ class Domain:
             + address_word(self.contract)
         )
 
+    def digest(self, struct_hash: bytes) -> bytes:
+        """What is signed of a message: keccak(0x1901 ‖ domain separator ‖ struct hash)."""
+        return keccak(b"\x19\x01" + self.separator + struct_hash)
+
 
 class Message:
     """Base of the typed messages: subclasses are frozen dataclasses whose fields stand in the order of TYPE."""
 
     TYPE: ClassVar[str]
 
-    def struct_hash(self) -> bytes:
-        """hashStruct of the message. Raises OverflowError or ValueError for a field that is no word."""
-        out = bytearray(_type_hash(self.TYPE))
+    def words(self) -> bytes:
+        """The fields, 32 bytes each. Raises OverflowError or ValueError for a field that is no word."""
+        out = bytearray()
         for (kind, name), f in zip(members(self.TYPE), fields(self), strict=True):  # type: ignore[arg-type]
             value = getattr(self, f.name)
             if kind == "address":
@@ -74,11 +78,20 @@ class Message:
                 out += value
             else:
                 out += word(value)
-        return keccak(bytes(out))
+        return bytes(out)
+
+    def struct_hash(self) -> bytes:
+        """hashStruct of the message. Raises as `words` does."""
+        return self.hash_words(self.words())
+
+    @classmethod
+    def hash_words(cls, words: bytes) -> bytes:
+        """hashStruct of a message given as its `words`."""
+        return keccak(_type_hash(cls.TYPE) + words)
 
     def digest(self, domain: Domain) -> bytes:
         """What is signed: keccak(0x1901 ‖ domain separator ‖ struct hash)."""
-        return keccak(b"\x19\x01" + domain.separator + self.struct_hash())
+        return domain.digest(self.struct_hash())
 
 
 @lru_cache(maxsize=64)
@@ -209,6 +222,20 @@ class SignedObservation(Message):
     seat: int
     body: bytes
     price: int
+
+
+@dataclass(frozen=True)
+class ProposedSet(Message):
+    """Which observations a leader's proposal names, signed by its key, so that nobody can pass it on with others: the
+    digest alone does not say. No contract reads it. `last` as in a VoidReport, `report` the digest, `observations` =
+    keccak of the set."""
+
+    TYPE: ClassVar[str] = "ProposedSet(uint256 epoch,uint256 view,uint256 last,bytes32 report,bytes32 observations)"
+    epoch: int
+    view: int
+    last: int
+    report: bytes
+    observations: bytes
 
 
 def fingerprints_hash(fingerprints: list[bytes]) -> bytes:

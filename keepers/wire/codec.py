@@ -27,6 +27,7 @@ Seat = Annotated[int, Meta(ge=0, le=30)]
 Word = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Signature = Annotated[bytes, Meta(min_length=65, max_length=65)]
 Compact = Annotated[bytes, Meta(min_length=64, max_length=64)]
+Words = Annotated[bytes, Meta(min_length=160, max_length=192)]  # a VoidReport or a Report, `messages.Message.words`
 
 MAX_BATCH = 512
 MAX_NODES = 1 << 17
@@ -69,7 +70,9 @@ class ObsBody(msgspec.Struct, array_like=True, forbid_unknown_fields=True, froze
 
 class Proposal(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
     """A leader's set for a view. `view` as in what is signed: cancels << 16 | v. `last` = epoch for a report, the
-    last void epoch for a void report. The signature (r‖s, v = 27) is the leader's own on the digest."""
+    last void epoch for a void report. The signature (r‖s, v = 27) is the leader's own on the digest, `message` what
+    the digest is of: else a signature of one epoch and view could be shown as one of another; `seal` (r‖s‖v) its
+    signature on the set, a `messages.ProposedSet`."""
 
     kind: Annotated[int, Meta(ge=0, le=1)]  # 0 report, 1 void
     epoch: U32
@@ -79,10 +82,12 @@ class Proposal(msgspec.Struct, array_like=True, forbid_unknown_fields=True, froz
     digest: Word
     seat: Seat
     signature: Compact
+    message: Words
+    seal: Signature
 
 
 class SeatSignature(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    """A seat's signature (r‖s, v = 27) on the digest of a report (kind 0) or void report (kind 1)."""
+    """A seat's signature (r‖s, v = 27) on the digest of a report (kind 0) or void report (kind 1), the `message`."""
 
     kind: Annotated[int, Meta(ge=0, le=1)]
     epoch: U32
@@ -90,6 +95,7 @@ class SeatSignature(msgspec.Struct, array_like=True, forbid_unknown_fields=True,
     digest: Word
     seat: Seat
     signature: Compact
+    message: Words
 
 
 class SeatRecord(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):

@@ -226,8 +226,8 @@ def lanes() -> list[Lane]:
     observations = [
         *(b"\x00" + encode(ObsBody(obs[0], body)) for body in bodies),
         b"\x01" + encode(obs[1]),
-        b"\x02" + encode(Proposal(0, 5, 5, 1, obs, rng.randbytes(32), 3, rng.randbytes(64))),
-        b"\x03" + encode(SeatSignature(1, 5, 1, rng.randbytes(32), 3, rng.randbytes(64))),
+        b"\x02" + encode(Proposal(0, 5, 5, 1, obs, rng.randbytes(32), 3, *map(rng.randbytes, (64, 192, 65)))),
+        b"\x03" + encode(SeatSignature(1, 5, 1, rng.randbytes(32), 3, rng.randbytes(64), rng.randbytes(160))),
         *(b"b" + body for body in bodies),
     ]
     proofs = _Proofs()

@@ -126,7 +126,7 @@ class Hand:
             built = views.build_report(ground, snapshot, desk.calendar, desk.domain, held, step.view)
         signature = self._sign_report(built)
         desk.remember(built)
-        desk.exchange.take_proposal(views.as_proposal(built, held, seat, signature))
+        desk.exchange.take_proposal(views.as_proposal(built, held, seat, signature, desk.key, desk.domain))
         desk.log.info("epoch %d view %d: proposed %d observations", step.epoch, step.view, len(held))
 
     def _sign_report(self, built: Built) -> bytes:
@@ -150,7 +150,7 @@ class Hand:
             return
         signature = self._sign_report(built)
         desk.exchange.take_signature(
-            SeatSignature(built.kind, built.epoch, built.signed_view, built.digest, seat, signature)
+            SeatSignature(built.kind, built.epoch, built.signed_view, built.digest, seat, signature, built.words)
         )
         desk.log.info("epoch %d view %d: signed", step.epoch, step.view)
 
@@ -206,7 +206,7 @@ class Hand:
                 continue
             own = desk.exchange.signatures(epoch, proposal.digest).get(seat)
             if own is not None:
-                message = SeatSignature(proposal.kind, epoch, signed_view, proposal.digest, seat, own)
+                message = SeatSignature(proposal.kind, epoch, signed_view, proposal.digest, seat, own, proposal.message)
                 desk.exchange.broadcast(peers, (epoch, proposal.digest), _sends_signature(message), desk.pool)
 
 

@@ -1,6 +1,7 @@
 """Is this seat's key used elsewhere? The other seats are asked what they hold under it, and the signatures tell.
 
-A peer cannot make one up: what counts is a signature of our own key that our sign log does not know.
+A peer cannot make one up: what counts is a signature of our own key that our sign log does not know, shown with the
+message it is of, so that it cannot be one of another epoch or view.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _unknown(desk: Desk, epoch: int, seat: int, record: Any) -> str | None:
             return f"an observation of epoch {epoch}"
     for given in record.signatures:
         known = (given.epoch, given.seat) != (epoch, seat) or log.signed(REPORT, epoch, given.view) == given.digest
-        known = known or desk.earlier_self(epoch, given.view & 0xFFFF)
+        known = known or desk.earlier_self(epoch, given.view & 0xFFFF) or not desk.exchange.is_of_its_place(given)
         if not known and _is_ours(desk.who, recover_compact, given.digest, given.signature):
             return f"a report of epoch {epoch}, view {given.view}"
     return None

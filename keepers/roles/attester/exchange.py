@@ -16,7 +16,8 @@ from sqlalchemy import Connection, and_, delete, insert, select
 
 from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import leader
-from keepers.protocol.messages import Domain, SignedObservation
+from keepers.protocol.messages import Domain, ProposedSet, Report, SignedObservation, VoidReport
+from keepers.protocol.report import signed_place
 from keepers.roles.attester.tables import (
     AttesterEquivocation,
     AttesterObservation,
@@ -104,7 +105,7 @@ class Exchange:
         self._held: dict[int, dict[tuple[int, bytes], Held]] = {}
         self._proposals: dict[int, dict[int, Proposal]] = {}
         self._signatures: dict[int, dict[bytes, dict[int, bytes]]] = {}
-        self._signed: dict[tuple[int, int, int], bytes] = {}  # epoch, view, seat -> digest: one each
+        self._signed: dict[tuple[int, int, int], SeatSignature] = {}  # by epoch, view, seat: one each
         self._second: dict[tuple[int, int, int], SeatSignature] = {}  # the same: another digest at that place
         self._wanted: dict[int, set[bytes]] = {}  # epoch -> observations that proposals name: kept whatever else is
         self._acked: dict[int, dict[int, set[tuple[int, bytes, bool]]]] = {}
@@ -203,7 +204,8 @@ class Exchange:
         self._begun(proposal.epoch, proposal.view)
         if proposal.seat != leader(proposal.epoch, proposal.view & 0xFFFF, committee.n):
             raise Refused(403, "H6115", f"seat {proposal.seat} does not lead view {proposal.view & 0xFFFF}")
-        self._by_seat(committee, proposal.seat, proposal.digest, proposal.signature)
+        self._by_seat(committee, proposal)
+        self._by_leader(committee, proposal)
         if any(obs.epoch != proposal.epoch for obs in proposal.observations):
             raise Refused(400, "H6105", "an observation of another epoch")
         with self._lock:
@@ -219,11 +221,8 @@ class Exchange:
             self._store.write(lambda connection: connection.execute(insert(_PROPOSALS), [row]))
             books[proposal.view] = proposal
             self._want(proposal)
-        self.take_signature(
-            SeatSignature(
-                proposal.kind, proposal.epoch, proposal.view, proposal.digest, proposal.seat, proposal.signature
-            )
-        )
+        signed = (proposal.digest, proposal.seat, proposal.signature, proposal.message)
+        self.take_signature(SeatSignature(proposal.kind, proposal.epoch, proposal.view, *signed))
 
     def _want(self, proposal: Proposal) -> None:
         """Whoever equivocates could give every seat observations that the others would not keep, and so no set that
@@ -234,11 +233,11 @@ class Exchange:
         """Keep a seat's signature, one a view. Refused (4xx) says why not."""
         committee = self._committee(self._signers_of, given.epoch, given.seat)
         self._begun(given.epoch, given.view)
-        self._by_seat(committee, given.seat, given.digest, given.signature)
+        self._by_seat(committee, given)
         with self._lock:
             place = (given.epoch, given.view, given.seat)
             if self._signed.get(place) is not None:
-                if self._signed[place] != given.digest:
+                if self._signed[place].digest != given.digest:
                     self._second.setdefault(place, given)  # evidence of a seat that signed twice: it is shown, not used
                 return
             row = {
@@ -252,7 +251,7 @@ class Exchange:
             if given.seat not in known:
                 self._store.write(lambda connection: connection.execute(insert(_SIGNATURES), [row]))
                 known[given.seat] = given.signature
-            self._signed[place] = given.digest
+            self._signed[place] = given
 
     # ------------------------------------------------------------------ reading
 
@@ -286,11 +285,7 @@ class Exchange:
         """What is held here that a seat signed for an epoch."""
         with self._lock:
             observations = [held.signed for (by, _), held in self._held.get(epoch, {}).items() if by == seat]
-            signatures = [
-                SeatSignature(0, epoch, view, digest, seat, self._signatures[epoch][digest][seat])
-                for (e, view, by), digest in self._signed.items()
-                if e == epoch and by == seat
-            ]
+            signatures = [given for (e, _, by), given in self._signed.items() if e == epoch and by == seat]
         return SeatRecord(observations, signatures[-MAX_SHOWN:])
 
     def everything(self, epoch: int) -> EpochRecord:
@@ -298,12 +293,8 @@ class Exchange:
         where it is too much to show. No statements: the desk knows what digests stand for."""
         with self._lock:
             observations = [held.signed for held in self._held.get(epoch, {}).values()]
-            signatures = [
-                SeatSignature(0, e, view, digest, seat, self._signatures[e][digest][seat])
-                for (e, view, seat), digest in self._signed.items()
-                if e == epoch
-            ]
-            signatures += [given for place, given in self._second.items() if place[0] == epoch]
+            places = (*self._signed.items(), *self._second.items())
+            signatures = [given for place, given in places if place[0] == epoch]
         return EpochRecord(observations[-MAX_SHOWN_OBSERVATIONS:], signatures[-MAX_SHOWN:], [])
 
     # ------------------------------------------------------------------ giving
@@ -482,13 +473,40 @@ class Exchange:
         if not self._has_begun(epoch, view):
             raise Refused(403, "H6112", f"view {view} of epoch {epoch} has not begun")
 
-    def _by_seat(self, committee: Committee, seat: int, digest: bytes, signature: bytes) -> None:
+    def is_of_its_place(self, given: Proposal | SeatSignature) -> bool:
+        """Whether what was signed is of the epoch and view that it is shown for: reports and their signatures are
+        public, so a stranger could show those of one place as the only ones of another."""
         try:
-            signer = recover_compact(digest, signature)
+            place = signed_place((Report, VoidReport)[given.kind], given.message, self._domain)
+        except ValueError:
+            return False
+        return place == (given.epoch, given.view, given.digest)
+
+    def _by_seat(self, committee: Committee, given: Proposal | SeatSignature) -> None:
+        if not self.is_of_its_place(given):
+            raise Refused(400, "H6119", f"what was signed is not of epoch {given.epoch}, view {given.view}")
+        try:
+            signer = recover_compact(given.digest, given.signature)
         except BadSignature as error:
             raise Refused(401, "H6110", str(error)) from error
-        if signer != committee.endpoints[seat].address:
-            raise Refused(403, "H6113", f"not signed by seat {seat}")
+        if signer != committee.endpoints[given.seat].address:
+            raise Refused(403, "H6113", f"not signed by seat {given.seat}")
+
+    def _by_leader(self, committee: Committee, proposal: Proposal) -> None:
+        """The set is the leader's own: else whoever is quicker could pass its proposal on with a set that nobody can
+        follow, and the first of a view is the one that is kept."""
+        try:
+            signer = recover(sealed(proposal).digest(self._domain), proposal.seal)
+        except BadSignature as error:
+            raise Refused(401, "H6110", str(error)) from error
+        if signer != committee.endpoints[proposal.seat].address:
+            raise Refused(403, "H6113", f"the set is not sealed by seat {proposal.seat}")
+
+
+def sealed(proposal: Proposal) -> ProposedSet:
+    """What the leader's seal is on."""
+    observations = keccak(encode(proposal.observations))
+    return ProposedSet(proposal.epoch, proposal.view, proposal.last, proposal.digest, observations)
 
 
 def _each(one: Callable[[AttesterClient], None], clients: Sequence[AttesterClient], pool: Executor | None) -> None:
@@ -499,4 +517,4 @@ def _each(one: Callable[[AttesterClient], None], clients: Sequence[AttesterClien
         list(pool.map(one, clients))
 
 
-__all__ = ["Exchange", "Held"]
+__all__ = ["Exchange", "Held", "sealed"]

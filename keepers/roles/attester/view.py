@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.merge import Body, Observation, merge
 from keepers.protocol.messages import Domain, Report, VoidReport
 from keepers.protocol.report import BuiltReport, build, is_challenged, view_number, void_report
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.roles.attester.decide import REPORT, VOID
-from keepers.roles.attester.exchange import Exchange, Held
+from keepers.roles.attester.exchange import Exchange, Held, sealed
 from keepers.roles.attester.observe import Snapshot
 from keepers.wire.codec import ObsBody, Proposal, SignedObs
 from keepers.wire.routing import Refused
+from keepers.wire.signatures import DigestSigner
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Built:
     previous_header: int
     exceptions: int = 0  # records of a report: nodes whose prediction did not hold
     cancels: int = 0
+
+    @property
+    def words(self) -> bytes:
+        """The message as it is shown beside a signature."""
+        return self.message.words()
 
     @property
     def signed_view(self) -> int:
@@ -124,7 +132,13 @@ def gather(exchange: Exchange, proposal: Proposal) -> list[Held] | None:
     return found
 
 
-def as_proposal(built: Built, observations: Sequence[Held], seat: int, signature: bytes) -> Proposal:
-    """What the leader sends. `signature`: 64 bytes, its own on the digest."""
+def as_proposal(
+    built: Built, observations: Sequence[Held], seat: int, signature: bytes, key: DigestSigner, domain: Domain
+) -> Proposal:
+    """What the leader sends. `signature`: 64 bytes, its own on the digest; `key` seals the set."""
     signed: list[SignedObs] = [held.signed for held in observations]
-    return Proposal(built.kind, built.epoch, built.last, built.signed_view, signed, built.digest, seat, signature)
+    open_one = Proposal(
+        built.kind, built.epoch, built.last, built.signed_view, signed, built.digest, seat, signature, built.words,
+        bytes(65),
+    )  # fmt: skip
+    return msgspec.structs.replace(open_one, seal=key.sign_digest(sealed(open_one).digest(domain)))

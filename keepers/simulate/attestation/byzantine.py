@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from keepers.protocol.hashing import keccak
-from keepers.protocol.messages import SignedObservation
-from keepers.roles.attester.exchange import Held
+from keepers.protocol.messages import Report, SignedObservation
+from keepers.protocol.report import Facts
+from keepers.roles.attester.exchange import Held, sealed
 from keepers.runtime.role import Fatal
 from keepers.simulate.attestation.net import SimClient
 from keepers.simulate.attestation.seats import Seat
@@ -95,9 +96,7 @@ class ByzantineSeat(Seat):
         if isinstance(message, Proposal):
             return self._bend_proposal(message, target)
         if isinstance(message, SeatSignature) and self.strategy == "garbling":
-            digest, view = self.rng.randbytes(32), self.rng.randrange(1 << 16)
-            signature = compact(self.key.sign_digest(digest))
-            return SeatSignature(message.kind, message.epoch, view, digest, self.number, signature)
+            return self._another(message, self.rng.randrange(1 << 16))
         return message
 
     def _bend_observation(self, message: ObsBody, target: int) -> object | None:
@@ -145,5 +144,19 @@ class ByzantineSeat(Seat):
             return None
         if target % 2:
             return message
-        digest = self.rng.randbytes(32)
-        return msgspec.structs.replace(message, digest=digest, signature=compact(self.key.sign_digest(digest)))
+        return self._another(message, message.view)
+
+    def _another(self, like: Proposal | SeatSignature, view: int) -> Proposal | SeatSignature:
+        """A report of the same epoch that nobody built, in a view, validly signed."""
+        assert self.attester is not None
+        facts = Facts(1, 0, view, 1).pack()
+        message = Report(1, like.epoch, self.rng.randbytes(32), self.rng.randbytes(32), facts, self.rng.randbytes(32))
+        domain = self.attester.desk.domain
+        digest = message.digest(domain)
+        signature = compact(self.key.sign_digest(digest))
+        made = msgspec.structs.replace(
+            like, kind=0, view=view, digest=digest, signature=signature, message=message.words()
+        )
+        if isinstance(made, Proposal):
+            made = msgspec.structs.replace(made, seal=self.key.sign_digest(sealed(made).digest(domain)))
+        return made

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keepers.chain.attestations import Attestations
+from keepers.chain.attestations import PARTS, Attestations
 from keepers.chain.ports import BlockRef, Event
 from keepers.protocol.counters import Header, Leaf, ring_word
 from keepers.protocol.errors import HearthError
@@ -151,6 +151,7 @@ def test_multiproof__scattered_nodes__root_of_the_epoch() -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 5, 40])
+@pytest.mark.attack("T60")
 def test_refresh__reorg__equals_a_fresh_reading(depth: int) -> None:
     hub = Hub(depth)
     made = Attestations(hub, 0)  # type: ignore[arg-type]
@@ -194,6 +195,34 @@ def test_refresh__report_taken_back_and_not_repeated__last_falls() -> None:
     assert made.last == 6 and made.tree.root == hub.tree.root
 
 
+@pytest.mark.attack("A11")
+def test_refresh__noise_among_the_parts__found_by_their_hashes() -> None:
+    """Strangers post the same part again, before and after, and others of which no report speaks."""
+    hub = Hub(11)
+    made = Attestations(hub, 0)  # type: ignore[arg-type]
+    for step in range(12):
+        hub.report(share=0.9, posted=True)
+        block, (part, report) = hub.blocks[-1]
+        noise = [hub._event("Part", hash=keccak(data), data=data) for data in (b"noise", bytes([step]) * 352)]
+        hub.blocks[-1] = (block, [noise[0], part, part, noise[1], report, part, noise[0]])
+        made.refresh(hub.head())
+    assert made.last == 12 and made.tree.root == hub.tree.root
+    check(hub, made, range(1, 13))
+
+
+@pytest.mark.attack("A11")
+def test_refresh__more_parts_posted_than_are_kept__looked_up() -> None:
+    """Whoever posts enough to push a part out of memory makes it be read again, no more."""
+    hub = Hub(12)
+    hub.report(share=0.9, posted=True)
+    block, (part, report) = hub.blocks[-1]
+    noise = [hub._event("Part", hash=keccak(data), data=data) for data in map(str.encode, map(str, range(PARTS + 1)))]
+    hub.blocks[-1] = (block, [noise[0], part, *noise, report])
+    made = Attestations(hub, 0)  # type: ignore[arg-type]
+    made.refresh(hub.head())
+    assert made.last == 1 and made.tree.root == hub.tree.root
+
+
 def test_refresh__lagging_endpoint__nothing_forgotten() -> None:
     hub = Hub()
     made = Attestations(hub, 0)  # type: ignore[arg-type]
@@ -208,6 +237,7 @@ def test_refresh__lagging_endpoint__nothing_forgotten() -> None:
     ("spoil", "why"),
     [("root", "not what its records give"), ("data", "no multiple of 5 bytes"), ("unposted", "never posted")],
 )
+@pytest.mark.attack("T37")
 def test_refresh__false_report__stops_before_it_by_name(spoil: str, why: str) -> None:
     hub = Hub()
     for _ in range(40):
@@ -306,6 +336,7 @@ def test_refresh__a_cancellation_that_a_reorg_takes_back__stands_again() -> None
     assert made.last == 9 and made.tree.root == hub.tree.root and made.cancelled_at(5) == 0
 
 
+@pytest.mark.attack("A15")
 def test_check_ins__by_epoch_and_node__gone_with_their_block() -> None:
     hub = Hub(7)
     hub.report()

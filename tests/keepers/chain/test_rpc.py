@@ -455,6 +455,7 @@ def test_heads__depth_and_tag__final_block() -> None:
     assert Heads(blocks, Finality("tag", "finalized")).final().number == 6
 
 
+@pytest.mark.attack("T60")
 def test_heads__lagging_answer__ignored_but_a_shorter_fork_taken() -> None:
     blocks = Blocks(10)
     heads = Heads(blocks, Finality("depth", 0))

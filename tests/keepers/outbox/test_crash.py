@@ -141,6 +141,7 @@ def test_every_crash_point__one_kill__each_effect_once(
     assert killed >= done * 0.9, "the kills must hit"
 
 
+@pytest.mark.attack("D13")
 def test_repeated_kills__with_lost_answers__each_effect_once(
     loopback: None, lives: Lives, tmp_path: Path, template: bytes
 ) -> None:

@@ -277,6 +277,7 @@ def test_step__insufficient_funds__keeps_the_nonce_and_goes_on_after_a_top_up(ma
     assert stage.state("a") is TxState.DONE and len(stage.chain.effects()) == 1
 
 
+@pytest.mark.attack("D13")
 def test_step__answer_lost_after_execution__maybe_sent_and_one_effect(make: Any) -> None:
     stage = make(depth=0)
     lost = [True]
@@ -299,6 +300,7 @@ def test_step__answer_lost_after_execution__maybe_sent_and_one_effect(make: Any)
 
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("depth", [1, 2, 5])
+@pytest.mark.attack("T60")
 def test_step__reorg_removes_the_block__sent_again_with_the_same_nonce(make: Any, depth: int, keep: bool) -> None:
     stage = make(depth=10)
     stage.put("a")
@@ -316,6 +318,7 @@ def test_step__reorg_removes_the_block__sent_again_with_the_same_nonce(make: Any
     assert len(stage.chain.effects()) == 1 and stage.chain.nonce(ADDRESS) == 1
 
 
+@pytest.mark.attack("T60")
 def test_step__receipt_hidden_by_a_lagging_endpoint__waits(make: Any) -> None:
     stage = make()
     stage.put("a")

@@ -43,6 +43,7 @@ def test_two_quorums_share_an_honest_seat(n: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
+@pytest.mark.attack("A21")
 def test_byzantine_seats_tip_no_clear_slot(seed: int) -> None:
     """Seen by f + 1 honest seats: up. Seen by no honest one: down. Whatever f liars say and whichever set is taken."""
     rng = random.Random(seed)
@@ -61,6 +62,7 @@ def test_byzantine_seats_tip_no_clear_slot(seed: int) -> None:
         assert merged.price == 10
 
 
+@pytest.mark.attack("A15")
 def test_a_check_in_on_chain_counts_as_seen_by_all() -> None:
     """In the slots of its check-ins a node was up, whatever the seats saw; others' slots and later nodes stay."""
     unseen = [Observation(s, [0, 0, 0], 10) for s in range(4)]
@@ -70,6 +72,7 @@ def test_a_check_in_on_chain_counts_as_seen_by_all() -> None:
     assert merged.records[0] == Record(0, 0, 0, FULL_MASK & ~0b101) and len(merged.records) == 2
 
 
+@pytest.mark.attack("D11")
 def test_order_of_the_set_does_not_matter() -> None:
     """D11"""
     rng = random.Random(7)
@@ -114,6 +117,7 @@ def test_bad_sets_are_refused() -> None:
         run(seen, [ACTIVE, ACTIVE])
 
 
+@pytest.mark.attack("T44")
 def test_price_is_the_lower_median() -> None:
     assert lower_median([5]) == 5
     assert lower_median([9, 1]) == 1

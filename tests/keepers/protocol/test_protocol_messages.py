@@ -14,6 +14,7 @@ from keepers.protocol.messages import (
     Domain,
     Heartbeat,
     Message,
+    ProposedSet,
     RegisterNode,
     Report,
     RotateKey,
@@ -26,7 +27,7 @@ from keepers.protocol.messages import (
 )
 
 DOMAIN = Domain(31_337, "0x" + "12" * 20)
-TYPES = [Ask, Take, RegisterNode, RotateKey, Report, VoidReport, Heartbeat, SignedObservation]
+TYPES = [Ask, Take, RegisterNode, RotateKey, Report, VoidReport, Heartbeat, SignedObservation, ProposedSet]
 
 
 def example(kind: type[Message], seed: int) -> Message:

@@ -66,6 +66,7 @@ class Net:
             return connection.execute(select(func.count()).select_from(AgentBatch)).scalar() or 0
 
 
+@pytest.mark.attack("D32")
 def test_moments_lie_before_the_allowance_is_used_up_and_differ() -> None:
     assert spread(300, 30) == 20, "an outage of 300 s that begins before it ends 10 s before the beat is late"
     assert (spread(10, 30), spread(1, 2), spread(60, 1)) == (5, 1, 1), "the first half; slots of a second"

@@ -84,6 +84,7 @@ def test_nothing_is_signed_while_skewed_or_listening_or_away() -> None:
 @pytest.mark.parametrize(
     ("at", "bodies", "forward"), [(30, False, True), (44.9, False, True), (45, True, True), (75.1, True, False)]
 )
+@pytest.mark.attack("A20")
 def test_bodies_from_45_s_forwarding_until_the_cutoff(at: float, bodies: bool, forward: bool) -> None:
     exchange = next(s for s in decide(view(at)).steps if isinstance(s, Exchange))
     assert (exchange.bodies, exchange.forward) == (bodies, forward)
@@ -119,6 +120,7 @@ def test_follower_signs_a_complete_proposal() -> None:
         ({"agrees": False}, "digest", set()),
     ],
 )
+@pytest.mark.attack("A06")
 def test_follower_refuses(changes: dict[str, object], word: str, missing: set[int]) -> None:
     (step,) = steps(95, replace(FACTS, seat=2, observer=2, proposals=(proposal(**changes),)))
     assert isinstance(step, Refuse) and word in step.reason and step.missing == missing
@@ -160,6 +162,7 @@ def test_views_count_from_the_report_before() -> None:
     assert steps(30, replace(late, own_signed=False)) == [Freeze(8)]
 
 
+@pytest.mark.attack("C54")
 def test_void_needs_an_epoch_of_silence() -> None:
     few = replace(FACTS, held=frozenset({0}), held_at_cutoff=frozenset({0}))
     nine = replace(few, epoch=9, end=END + 3_600, base=END + 3_600)
@@ -169,6 +172,7 @@ def test_void_needs_an_epoch_of_silence() -> None:
     assert steps(7_290, few, nine) == [Propose(8, 120, VOID, 9)], "one report voids the whole run"
 
 
+@pytest.mark.attack("A08")
 def test_follower_refuses_to_void_what_was_observed() -> None:
     void = proposal(kind=VOID, seats=frozenset(), last=8, view=60)
     few = replace(FACTS, seat=2, observer=2, held=frozenset({2}), held_at_cutoff=frozenset({2}), proposals=(void,))

@@ -14,8 +14,9 @@ from keepers.chain.keys import LocalSigner
 from keepers.chain.ports import BlockRef
 from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import Body
-from keepers.protocol.messages import Domain, SignedObservation
-from keepers.roles.attester.exchange import Exchange
+from keepers.protocol.messages import Domain, Report, SignedObservation
+from keepers.protocol.report import Facts
+from keepers.roles.attester.exchange import Exchange, sealed
 from keepers.roles.attester.ingest import Ingest
 from keepers.roles.attester.observe import HeadLog, Seen
 from keepers.roles.attester.prices import (
@@ -65,6 +66,7 @@ def beat(node: int, slot: int, epoch: int = 3) -> Beat:
     return Beat(node, epoch, slot, 1, b"b" * 32, b"t" * 32, b"s" * 65)
 
 
+@pytest.mark.attack("T53")
 def test_counted_once_and_remembered_over_a_restart() -> None:
     store, seen = open_store("sqlite://", threaded=False), Seen()
     ingest = ingest_on(store, seen)
@@ -77,6 +79,7 @@ def test_counted_once_and_remembered_over_a_restart() -> None:
     assert again.close_slot(3, 0) == 3
 
 
+@pytest.mark.attack("A13")
 def test_skewed_attester_observes_nothing() -> None:
     seen = Seen()
     assert ingest_on(open_store("sqlite://", threaded=False), seen, False).take([beat(1, 0)]) == ["not-observing"]
@@ -113,6 +116,7 @@ def test_requests_that_wait_together_are_judged_together_and_answered_apart() ->
         ("early", 400),
     ],
 )
+@pytest.mark.attack("T51")
 def test_status_of_a_single_beat(word: str, status: int) -> None:
     class Says:
         def admit_many(self, given: Sequence[Beat], now: float) -> list[str]:
@@ -125,6 +129,7 @@ def test_status_of_a_single_beat(word: str, status: int) -> None:
     assert bool(seen.masks(3)) == (word == "counted"), "nothing else is stored"
 
 
+@pytest.mark.attack("D08")
 def test_not_acknowledged_if_it_cannot_be_stored() -> None:
     store, seen = open_store("sqlite://", threaded=False), Seen()
     ingest = ingest_on(store, seen)
@@ -137,6 +142,7 @@ def test_not_acknowledged_if_it_cannot_be_stored() -> None:
 # ---------------------------------------------------------------------- heads
 
 
+@pytest.mark.attack("A12")
 def test_head_log_knows_what_was_head_until_when() -> None:
     chain = [BlockRef(i, bytes([i]) * 32, 100 + i) for i in range(6)]
     state = {"head": chain[2], "now": 102.0}
@@ -226,6 +232,7 @@ def test_observation_with_and_without_body() -> None:
         (ObsBody(msgspec.structs.replace(observation(2).signed, price=6), b""), 403, "H6113"),
     ],
 )
+@pytest.mark.attack("A07", "A09", "T51")
 def test_observation_is_refused(given: ObsBody, status: int, code: str) -> None:
     world = World()
     with pytest.raises(Refused) as caught:
@@ -252,6 +259,7 @@ def test_second_observation_of_a_seat_is_kept_as_evidence() -> None:
         assert connection.execute(select(func.count()).select_from(AttesterEquivocation)).scalar() == 1
 
 
+@pytest.mark.attack("A19")
 def test_more_observations_of_a_seat_are_kept_only_where_a_leaders_set_names_them() -> None:
     """Whoever equivocates could give each seat others, and no set could be followed by a quorum."""
     world = World()
@@ -260,7 +268,7 @@ def test_more_observations_of_a_seat_are_kept_only_where_a_leaders_set_names_the
     with pytest.raises(Refused) as caught:
         world.exchange.take_observation(observation(2, price=7))
     assert (caught.value.status, caught.value.code) == (409, "H6118")
-    named = msgspec.structs.replace(proposal(), observations=[observation(2, price=7).signed])
+    named = proposal(observations=[observation(2, price=7).signed])
     world.exchange.take_proposal(named)
     for exchange in (world.exchange, restored(world)):
         exchange.take_observation(observation(2, price=7))
@@ -310,6 +318,7 @@ def test_push_goes_on_after_what_a_peer_declines_and_offers_that_again() -> None
     assert world.exchange.push(8, [links.client(2)], 0, True, True, None, only) == 1
 
 
+@pytest.mark.attack("A09")
 def test_body_that_nobody_can_read_is_not_held_and_does_not_hide_a_readable_one() -> None:
     world = World(fits=lambda epoch, body: len(body) == Body.length(3))
     world.exchange.take_observation(observation(2, body=b"x" * 7))
@@ -396,21 +405,33 @@ def test_interrupted_draft_is_signed_as_it_was() -> None:
     assert again.held(8) == {}, "a draft is not an observation"
 
 
-def proposal(seat: int = 0, by: int | None = None, view: int = 0) -> Proposal:
-    digest = keccak(b"report")
-    signature = compact(SEATS[seat if by is None else by].sign_digest(digest))
-    return Proposal(0, 8, 8, view, [observation(1).signed], digest, seat, signature)
+def proposal(
+    seat: int = 0, by: int | None = None, view: int = 0, observations: Sequence[SignedObs] | None = None
+) -> Proposal:
+    given = signature(seat, view, by=by)
+    chosen = [observation(1).signed] if observations is None else list(observations)
+    made = Proposal(0, 8, 8, view, chosen, given.digest, seat, given.signature, given.message, bytes(65))
+    signer = SEATS[seat if by is None else by]
+    return msgspec.structs.replace(made, seal=signer.sign_digest(sealed(made).digest(DOMAIN)))
+
+
+def signature(seat: int, view: int = 0, root: bytes = b"r" * 32, by: int | None = None) -> SeatSignature:
+    """A seat's on a report of epoch 8 with some root."""
+    message = Report(1, 8, b"w" * 32, root, Facts(3, 0, view, 5).pack(), b"x" * 32)
+    digest = message.digest(DOMAIN)
+    signed = compact(SEATS[seat if by is None else by].sign_digest(digest))
+    return SeatSignature(0, 8, view, digest, seat, signed, message.words())
 
 
 def test_proposal_of_the_leader_counts_as_its_signature() -> None:
     world = World()
     world.exchange.take_proposal(proposal())
     assert list(world.exchange.proposals(8)) == [0]
-    assert list(world.exchange.signatures(8, keccak(b"report"))) == [0]
+    assert list(world.exchange.signatures(8, proposal().digest)) == [0]
     again = world.make()
     again.restore({})
     assert again.proposals(8) == world.exchange.proposals(8)
-    assert again.signatures(8, keccak(b"report")) == world.exchange.signatures(8, keccak(b"report"))
+    assert again.signatures(8, proposal().digest) == world.exchange.signatures(8, proposal().digest)
 
 
 @pytest.mark.parametrize(
@@ -423,16 +444,52 @@ def test_proposal_of_the_leader_counts_as_its_signature() -> None:
         (proposal(seat=0, view=1 << 16), "H6112"),  # after a cancellation that nobody has seen
     ],
 )
+@pytest.mark.attack("A19")
 def test_proposal_is_refused(given: Proposal, code: str) -> None:
     with pytest.raises(Refused) as caught:
         World().exchange.take_proposal(given)
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"view": 1}, "H6119"),
+        ({"epoch": 9}, "H6119"),
+        ({"kind": 1}, "H6119"),
+        ({"digest": b"d" * 32}, "H6119"),
+        ({"message": signature(3, root=b"q" * 32).message}, "H6119"),
+        ({"message": signature(3).message[:160]}, "H6119"),
+        ({"seat": 2}, "H6113"),
+        ({"signature": bytes(64)}, "H6110"),
+    ],
+)
+@pytest.mark.attack("A01")
+def test_signature_counts_only_with_the_message_that_it_is_of(changes: dict[str, object], code: str) -> None:
+    world, given = World(), signature(3)
+    with pytest.raises(Refused) as caught:
+        world.exchange.take_signature(msgspec.structs.replace(given, **changes))
+    assert caught.value.code == code and world.exchange.record(8, 3).signatures == []
+    world.exchange.take_signature(given)
+    assert world.exchange.record(8, 3).signatures == [given]
+
+
+@pytest.mark.parametrize("changes", [{"observations": []}, {"last": 9}, {"seal": proposal(view=4).seal}])
+@pytest.mark.attack("A03")
+def test_set_of_a_proposal_is_the_leaders_own(changes: dict[str, object]) -> None:
+    world, given = World(), proposal()
+    with pytest.raises(Refused) as caught:
+        world.exchange.take_proposal(msgspec.structs.replace(given, **changes))
+    assert caught.value.code == "H6113"
+    world.exchange.take_proposal(given)
+    assert world.exchange.proposals(8) == {0: given}
+
+
+@pytest.mark.attack("A19")
 def test_signature_of_a_view_to_come_is_not_kept() -> None:
-    world, digest = World(), keccak(b"one")
+    world = World()
     for view, kept in ((3, True), (4, False)):
-        given = SeatSignature(0, 8, view, digest, 3, compact(SEATS[3].sign_digest(digest)))
+        given = signature(3, view)
         if kept:
             world.exchange.take_signature(given)
         else:
@@ -441,21 +498,21 @@ def test_signature_of_a_view_to_come_is_not_kept() -> None:
 
 
 def test_proposal_with_an_observation_of_another_epoch_is_refused() -> None:
-    world, given = World(), proposal()
+    world = World()
     with pytest.raises(Refused, match="another epoch"):
-        world.exchange.take_proposal(msgspec.structs.replace(given, observations=[observation(1, epoch=9).signed]))
+        world.exchange.take_proposal(proposal(observations=[observation(1, epoch=9).signed]))
     assert world.exchange.proposals(8) == {}
 
 
 def test_one_signature_a_seat_and_view() -> None:
     world = World()
-    one, two = keccak(b"one"), keccak(b"two")
-    for digest in (one, two):
-        signature = compact(SEATS[3].sign_digest(digest))
-        world.exchange.take_signature(SeatSignature(0, 8, 0, digest, 3, signature))
-    assert list(world.exchange.signatures(8, one)) == [3] and world.exchange.signatures(8, two) == {}
-    with pytest.raises(Refused):
-        world.exchange.take_signature(SeatSignature(0, 8, 0, two, 2, compact(SEATS[3].sign_digest(two))))
+    one, two = signature(3, root=b"1" * 32), signature(3, root=b"2" * 32)
+    for given in (one, two):
+        world.exchange.take_signature(given)
+    assert list(world.exchange.signatures(8, one.digest)) == [3] and world.exchange.signatures(8, two.digest) == {}
+    with pytest.raises(Refused) as caught:
+        world.exchange.take_signature(signature(2, by=3))
+    assert caught.value.code == "H6113"
 
 
 # ---------------------------------------------------------------------- prices
@@ -483,6 +540,7 @@ class Silent:
         raise PriceUnavailable("H6501", "silent: nothing")
 
 
+@pytest.mark.attack("T44")
 def test_median_of_what_answers() -> None:
     quote = median_price([Fixed(10, "a"), Fixed(10_000, "liar"), Silent(), Fixed(12, "b")], 0)
     assert quote.price == 12 and quote.failed == {"silent": "silent: nothing"}

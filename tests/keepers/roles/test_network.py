@@ -112,6 +112,7 @@ def test_two_dead_attesters_of_four_stop_the_reports() -> None:
     assert town.world.hub.last_epoch == 2, "a quorum is three"
 
 
+@pytest.mark.attack("C54")
 def test_silent_network_is_voided_once_attesters_are_back() -> None:
     town = Town()
     town.run_epochs(2)
@@ -142,6 +143,7 @@ def test_silent_leader_costs_a_view() -> None:
     assert report["who"].bit_count() == 3
 
 
+@pytest.mark.attack("A09")
 def test_body_of_a_wrong_length_harms_nobody() -> None:
     """A byzantine seat signs bytes that fit its hash and no snapshot: reports go on, in the first view, without it."""
     town = Town()
@@ -157,6 +159,7 @@ def test_body_of_a_wrong_length_harms_nobody() -> None:
         assert attester.desk.last == 5, "nobody stumbles over it after the report either"
 
 
+@pytest.mark.attack("A25")
 def test_seat_that_tells_every_other_one_something_else_stops_nothing() -> None:
     """Three observations of one seat, each other seat has one or two of them: the leader's set is followed anyway."""
     town = Town()
@@ -180,6 +183,7 @@ def test_seat_that_tells_every_other_one_something_else_stops_nothing() -> None:
     assert report["facts"] >> 40 & 0xFFFF == 1, "view 0 is led by the seat that is gone"
 
 
+@pytest.mark.attack("A25")
 def test_observation_that_one_seat_alone_had_in_time_costs_one_view() -> None:
     """Given to one seat in the last second: the others hear of it from that one, every one of them."""
     town = Town()
@@ -459,6 +463,7 @@ def test_attester_without_a_price_signs_nothing_and_the_others_go_on() -> None:
     assert 1 not in town.attesters[0].desk.exchange.held(3), "no price, no observation"
 
 
+@pytest.mark.attack("A13")
 def test_clock_that_is_off_signs_nothing_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     town = Town()
     town.run_epochs(2)
@@ -478,6 +483,7 @@ def test_clock_that_is_off_signs_nothing_and_says_so(monkeypatch: pytest.MonkeyP
     assert "clock" not in seat.context.health.readyz()[1]
 
 
+@pytest.mark.attack("A13")
 def test_clock_set_between_the_decision_and_the_signature_is_noticed() -> None:
     town = Town()
     town.run_epochs(1)
@@ -524,16 +530,17 @@ def test_settler_started_anew_repeats_nothing() -> None:
         assert set(town.outcomes(function)) == {"ok"}, function
 
 
+@pytest.mark.attack("T51")
 def test_every_write_of_an_attester_needs_a_signature() -> None:
     town = Town()
     town.run_epochs(2)
     at = (1, 3, 0, b"b" * 32, 5, bytes(65))
     unsigned = SignedObs(*at)
     bodies = {
-        "/v1/heartbeats": encode(Beat(0, 3, 0, 1, b"b" * 32, b"t" * 32, b"\x01" * 64 + b"\x1b")),
+        "/v1/heartbeats": encode(Beat(0, 4, 0, 1, b"b" * 32, b"t" * 32, b"\x01" * 64 + b"\x1b")),
         "/v1/observations": encode(ObsBody(unsigned, b"")),
-        "/v1/proposals": encode(Proposal(0, 3, 3, 0, [], b"d" * 32, 3, bytes(64))),
-        "/v1/signatures": encode(SeatSignature(0, 3, 0, b"d" * 32, 1, bytes(64))),
+        "/v1/proposals": encode(Proposal(0, 3, 3, 0, [], b"d" * 32, 3, bytes(64), bytes(192), bytes(65))),
+        "/v1/signatures": encode(SeatSignature(0, 3, 0, b"d" * 32, 1, bytes(64), bytes(192))),
     }
     town.run(town.calendar.end(3) + 5)
     router = Router(town.attesters[0].routes())
@@ -658,6 +665,7 @@ def test_a_cancelled_report_is_signed_again_with_the_next_view() -> None:
     assert town.chain.attestations.last == 9
 
 
+@pytest.mark.attack("A15")
 def test_a_slot_checked_in_on_chain_is_up_whatever_was_seen() -> None:
     """Nobody hears the node, its key checks in: the report says it was up in that slot."""
     town = Town()

@@ -81,6 +81,7 @@ def record(log: SignLog, epoch: int, digest: bytes, view: int = 0, opens: float 
 
 
 @pytest.mark.parametrize("where", ["file", "memory"])
+@pytest.mark.attack("T57")
 def test_one_digest_of_a_view_and_the_same_again(where: str, path: Path) -> None:
     store = open_store("sqlite://", threaded=False)
     log = SignLog.at(path, SCOPE) if where == "file" else SignLog.inside(store, SCOPE)
@@ -154,6 +155,7 @@ def started(path: Path, digest: int, memory: Path, *more: str, crash: str = "") 
 
 
 @pytest.mark.parametrize("point", ["before-row", "after-row", "after-signature"])
+@pytest.mark.attack("T57")
 def test_killed_at_any_step_never_two_digests(path: Path, memory: Path, point: str) -> None:
     """Killed between write and send, started again with other data: at most one digest is ever signed."""
     killed = started(path, 1, memory, crash=f"attester.sign.{point}")
@@ -186,6 +188,7 @@ def test_second_process_is_refused_and_so_is_one_with_a_copy_of_the_folder(
     SignLog.at(path, "scope").close()
 
 
+@pytest.mark.attack("A17")
 def test_copied_folder_listens_first(log: SignLog, path: Path, tmp_path: Path) -> None:
     log.settle()
     record(log, 5, A)
@@ -205,6 +208,7 @@ def test_log_that_was_let_go_signs_nothing(log: SignLog) -> None:
 # ---------------------------------------------------------------------- an older copy
 
 
+@pytest.mark.attack("A17")
 def test_restart_on_the_newest_log_is_certain_and_on_a_restored_one_it_is_not(log: SignLog, path: Path) -> None:
     record(log, 5, A)
     backup = path.with_name("backup")
@@ -330,6 +334,7 @@ def test_two_logs_that_signed_different_things_do_not_become_one(log: SignLog, t
     other.close()
 
 
+@pytest.mark.attack("A17")
 def test_watermark_moves_forward_only(log: SignLog) -> None:
     log.settle()
     record(log, 5, A)

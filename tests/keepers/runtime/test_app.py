@@ -598,6 +598,7 @@ def test_handshake__right_chain__passes_and_each_fault_has_its_code() -> None:
 
 
 @pytest.mark.parametrize(("age", "outcome"), [(0, "ok"), (5, "warn"), (40, "fail")])
+@pytest.mark.attack("A13")
 def test_check_clock__skew__by_the_limits(age: int, outcome: str) -> None:
     clock = SystemClock(wall=lambda: 1_000.0)
     clock.saw(1_000 - age)

@@ -93,7 +93,7 @@ def test_seed_repeats_a_run() -> None:
 def test_judge_sees_an_honest_seat_that_signs_twice() -> None:
     judge = Run(SMALL).judge
     for seat, digest in ((0, b"a"), (0, b"a"), (1, b"b"), (0, b"b")):
-        judge.heard(seat, SeatSignature(0, 3, 0, digest * 32, seat, bytes(64)))
+        judge.heard(seat, SeatSignature(0, 3, 0, digest * 32, seat, bytes(64), bytes(192)))
     assert judge.signed_twice == 1 and judge.failed == 1
     for price in (5, 5, 6):
         judge.heard(2, ObsBody(SignedObs(1, 3, 2, b"b" * 32, price, bytes(65)), b""))

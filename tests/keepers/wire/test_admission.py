@@ -70,6 +70,7 @@ def test_fast_digest_is_the_typed_one() -> None:
         (START - 3_000, "early"),
     ],
 )
+@pytest.mark.attack("D03")
 def test_arrival_window(now: float, word: str) -> None:
     assert admit(beat(), now) == word
 
@@ -78,10 +79,12 @@ def test_arrival_window(now: float, word: str) -> None:
     ("head_at", "word"),
     [(START - 60, "counted"), (START - 60.1, "stale-head"), (None, "unknown-head"), (START + 5, "counted")],
 )
+@pytest.mark.attack("A12")
 def test_block_was_head_here_lately(head_at: float | None, word: str) -> None:
     assert admit(beat(), head_at=head_at) == word
 
 
+@pytest.mark.attack("T52", "T54")
 def test_identity_is_the_signature_never_the_field() -> None:
     assert admit(beat(OTHER)) == "wrong-key"
     assert admit(beat(node=8)) == "unknown-node", "an index without a key in that epoch"
@@ -96,11 +99,13 @@ def test_snapshot_that_is_not_here_yet_is_no_refusal() -> None:
     assert blind.admit(beat(), START + 10) == "not-observing", "the sender comes again"
 
 
+@pytest.mark.attack("T52", "T53")
 def test_repeat_is_told_only_to_whoever_signed() -> None:
     assert admit(beat(), seen=True) == "repeat"
     assert admit(beat(OTHER), seen=True) == "wrong-key"
 
 
+@pytest.mark.attack("T06")
 def test_twin_signature_is_refused() -> None:
     given = beat()
     r, s, v = given.signature[:32], int.from_bytes(given.signature[32:64], "big"), given.signature[64]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from keepers.wire.codec import (
@@ -14,6 +15,8 @@ from keepers.wire.codec import (
     Decoder,
     ObsBody,
     Proposal,
+    SeatSignature,
+    SignedObs,
     decode_beats,
     encode,
     pack_beats,
@@ -91,6 +94,7 @@ def test_packed_body_is_refused(body: bytes) -> None:
     ],
     ids=range(27),
 )
+@pytest.mark.attack("D03", "D04")
 def test_refused_with_400(body: bytes) -> None:
     with pytest.raises(Refused) as caught:
         decode_beats(body)
@@ -103,7 +107,21 @@ def test_refusal_does_not_repeat_the_body() -> None:
     assert "script" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", [ObsBody, Proposal])
-def test_every_body_is_an_array_so_no_key_can_come_twice(kind: type) -> None:
+SIGNED = SignedObs(1, 3, 2, b"k" * 32, 5, b"s" * 65)
+BODIES = (
+    BEAT,
+    ObsBody(SIGNED, b"body"),
+    Proposal(0, 3, 3, 0, [SIGNED], b"d" * 32, 2, b"s" * 64, bytes(192), b"s" * 65),
+    SeatSignature(0, 3, 0, b"d" * 32, 2, b"s" * 64, bytes(160)),
+)
+
+
+@pytest.mark.parametrize("given", BODIES, ids=lambda given: type(given).__name__)
+@pytest.mark.attack("T54")
+def test_every_body_is_an_array_so_no_key_can_come_twice(given: msgspec.Struct) -> None:
+    decode = Decoder(type(given))
+    assert decode(encode(given)) == given
+    names = [*given.__struct_fields__, given.__struct_fields__[1]]
+    members = ",".join(f'"{name}":{encode(getattr(given, name)).decode()}' for name in names)
     with pytest.raises(Refused):
-        Decoder(kind)(b'{"epoch":1,"epoch":2}')
+        decode(b"{" + members.encode() + b"}")

@@ -17,6 +17,7 @@ def twin(sig: bytes) -> bytes:
     return sig[:32] + word(CURVE_ORDER - int.from_bytes(sig[32:64], "big"))
 
 
+@pytest.mark.attack("T07")
 def test_one_seat_does_not_count_twice(net: Suite) -> None:
     args = draft(net).signed(net)
     one = args[7][:64]
@@ -25,6 +26,7 @@ def test_one_seat_does_not_count_twice(net: Suite) -> None:
         net.hub.report(*args)
 
 
+@pytest.mark.attack("T06")
 def test_the_twin_of_a_signature_is_no_second_one(net: Suite) -> None:
     args = draft(net).signed(net)
     args[7] = args[7][:64] + twin(args[7][:64]) + args[7][128:]
@@ -32,6 +34,7 @@ def test_the_twin_of_a_signature_is_no_second_one(net: Suite) -> None:
         net.hub.report(*args)
 
 
+@pytest.mark.attack("T06")
 def test_the_twin_does_not_stand_for_the_signature(net: Suite) -> None:
     """v is fixed at 27, so of the two forms exactly one counts: no malleable calldata."""
     args = draft(net).signed(net)
@@ -42,6 +45,7 @@ def test_the_twin_does_not_stand_for_the_signature(net: Suite) -> None:
 
 @pytest.mark.parametrize("place", [0, 3, 4, 30])
 @pytest.mark.parametrize("junk", [bytes(64), b"\xff" * 64])
+@pytest.mark.attack("T07")
 def test_a_signer_of_zero_fills_no_seat(net: Suite, place: int, junk: bytes) -> None:
     """Unused entries of the table are zero, and so is what a bad signature recovers to."""
     seats = sorted({0, 1, 2, place} - ({2} if place > 2 else set()))
@@ -53,6 +57,7 @@ def test_a_signer_of_zero_fills_no_seat(net: Suite, place: int, junk: bytes) -> 
         net.hub.report(*args)
 
 
+@pytest.mark.attack("T07")
 def test_a_stranger_in_an_unused_seat(net: Suite) -> None:
     d = draft(net)
     args = d.signed(net, [0, 1])
@@ -78,6 +83,7 @@ def test_more_bits_than_signatures(net: Suite) -> None:
     assert net.hub.last_epoch() == 0
 
 
+@pytest.mark.attack("T07")
 def test_signatures_out_of_order(net: Suite) -> None:
     args = draft(net).signed(net)
     args[7] = args[7][64:128] + args[7][:64] + args[7][128:]
@@ -85,6 +91,7 @@ def test_signatures_out_of_order(net: Suite) -> None:
         net.hub.report(*args)
 
 
+@pytest.mark.attack("T08")
 def test_replay_to_another_epoch(net: Suite) -> None:
     args = draft(net).signed(net)
     net.report()
@@ -93,6 +100,7 @@ def test_replay_to_another_epoch(net: Suite) -> None:
         net.hub.report(*second[:7], args[7])
 
 
+@pytest.mark.attack("T38")
 def test_replay_of_the_same_report(net: Suite) -> None:
     args = draft(net).signed(net)
     net.hub.report(*args)
@@ -101,6 +109,7 @@ def test_replay_of_the_same_report(net: Suite) -> None:
         net.hub.report(*args)
 
 
+@pytest.mark.attack("T08")
 def test_replay_to_another_contract(net: Suite) -> None:
     args = draft(net).signed(net)
     with boa.env.anchor():
@@ -113,6 +122,7 @@ def test_replay_to_another_contract(net: Suite) -> None:
             other.hub.report(*args)
 
 
+@pytest.mark.attack("T08")
 def test_replay_to_another_chain(net: Suite) -> None:
     """The domain follows chain.id, so a fork of the chain takes none of the other's reports."""
     d = draft(net)
@@ -136,6 +146,7 @@ def test_a_signature_of_another_generation(net: Suite) -> None:
 
 
 @pytest.mark.parametrize("field", ["root", "facts", "data", "view"])
+@pytest.mark.attack("T08")
 def test_nothing_signed_can_be_changed(net: Suite, field: str) -> None:
     d = draft(net)
     _, _, _, _, _, _, who, sigs = d.signed(net)
@@ -149,6 +160,7 @@ def test_nothing_signed_can_be_changed(net: Suite, field: str) -> None:
         net.hub.report(*forged.signed(net)[:6], who, sigs)
 
 
+@pytest.mark.attack("T08")
 def test_a_void_signature_is_no_report(net: Suite) -> None:
     d = draft(net)
     who, sigs = net.sign(net.void_digest(1, 1, 1, d.previous, 0))

@@ -73,6 +73,7 @@ def test_they_are_signed_again_with_the_next_view(net: Suite) -> None:
     assert net.hub.cancels(2) == 0
 
 
+@pytest.mark.attack("A05")
 def test_a_cancelled_report_cannot_be_sent_again(net: Suite) -> None:
     before, signed = deepcopy(net.uptime), draft(net).signed(net)
     net.hub.report(*signed)
@@ -82,6 +83,7 @@ def test_a_cancelled_report_cannot_be_sent_again(net: Suite) -> None:
     again(net)
 
 
+@pytest.mark.attack("A05")
 def test_nor_a_cancelled_void(net: Suite) -> None:
     before = deepcopy(net.uptime)
     net.void(2)
@@ -93,6 +95,7 @@ def test_nor_a_cancelled_void(net: Suite) -> None:
 
 
 @pytest.mark.parametrize("cancels", [1, 2, 255])
+@pytest.mark.attack("A05")
 def test_a_view_of_cancels_that_never_were(net: Suite, cancels: int) -> None:
     signed = draft(net, view=cancels << 16).signed(net)
     with boa.reverts("hub: other view"):
@@ -100,6 +103,7 @@ def test_a_view_of_cancels_that_never_were(net: Suite, cancels: int) -> None:
     net.report(view=2**16 - 1)
 
 
+@pytest.mark.attack("T39")
 def test_seeds_stay_and_so_does_challenged(net: Suite) -> None:
     """A seed is drawn once, so nobody gets a second draw by having a report refuted; a late second report of an epoch
     does not spare the next one its challenge."""
@@ -294,6 +298,7 @@ def test_period_words_of_two_periods(net: Suite) -> None:
     assert net.hub.cancels(2 * per + 1) == 1
 
 
+@pytest.mark.attack("A10")
 def test_words_that_left_the_ring_do_not_come_back(net: Suite) -> None:
     """A ring word that a cancelled epoch overwrote is gone: the epoch a turn before stays out of the ring."""
     while net.hub.last_epoch() < RING - 1:

@@ -20,6 +20,7 @@ def node(net: Suite) -> Suite:
     return net
 
 
+@pytest.mark.attack("A14")
 def test_sets_the_bit_of_the_slot(node: Suite) -> None:
     q = node.parameters
     node.go(5, 7 * q.slot + 12)
@@ -42,6 +43,7 @@ def test_in_any_status_but_retired(node: Suite, status: int) -> None:
     node.hub.check_in(3, sender=KEY.address)
 
 
+@pytest.mark.attack("A14")
 def test_only_the_nodes_key(node: Suite) -> None:
     node.go(2)
     for index, who in ((3, STRANGER), (4, KEY), (2**24 - 1, KEY), (2**255, KEY)):
@@ -57,6 +59,7 @@ def test_not_before_its_first_epoch(node: Suite) -> None:
     node.hub.check_in(3, sender=KEY.address)
 
 
+@pytest.mark.attack("A14")
 def test_not_when_it_retired_before(node: Suite) -> None:
     node.registry.set_node(3, node_word(RETIRED, first=2, since=5))
     node.go(5, 3_599)

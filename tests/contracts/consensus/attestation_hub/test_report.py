@@ -120,6 +120,7 @@ def test_no_signatures_reverts_first_of_all(bare: Suite) -> None:
     refused(bare, [77, b"\1" * 32, b"\2" * 32, 2**255, [], b"", 0, b""], "hub: no signatures")
 
 
+@pytest.mark.attack("T38")
 def test_not_the_next_epoch(net: Suite) -> None:
     d = draft(net)
     net.go(5)
@@ -129,6 +130,7 @@ def test_not_the_next_epoch(net: Suite) -> None:
     refused(net, d.signed(net), "hub: not the next epoch")
 
 
+@pytest.mark.attack("T38")
 def test_epoch_not_over(net: Suite) -> None:
     d = Draft(1, net.uptime.word, net.uptime.root, facts_word(0, PRICE_ONE))
     net.at(net.parameters.end(1) - 1)
@@ -138,6 +140,7 @@ def test_epoch_not_over(net: Suite) -> None:
     assert net.hub.last_epoch() == 1
 
 
+@pytest.mark.attack("T38")
 def test_other_lineage(net: Suite) -> None:
     refused(net, draft(net).but(previous=keccak(b"another past")).signed(net), "hub: other lineage")
 

@@ -46,6 +46,7 @@ def test_the_higher_of_price_and_twap(net: Suite) -> None:
     assert parts(net, 0)[0] == w >> 128 & M64 > w >> 192
 
 
+@pytest.mark.attack("A18")
 def test_clamped_reports_leave_it_open_until_one_is_not(net: Suite) -> None:
     run(net, 23)
     for _ in range(3):
@@ -97,6 +98,7 @@ def write(net: Suite, p: int, word: int) -> None:
 
 
 @pytest.mark.parametrize("clamped", [True, False])
+@pytest.mark.attack("A18")
 def test_a_word_of_a_report_that_no_longer_stands_is_erased_or_rewritten(net: Suite, clamped: bool) -> None:
     run(net, 23)
     write(net, 0, 7 << 72 | 24 << 40 | net.now)

@@ -43,6 +43,7 @@ def test_the_first_may_have_started(bare: Suite) -> None:
     assert bare.report() == 1
 
 
+@pytest.mark.attack("T09")
 def test_each_epoch_is_signed_by_its_own(net: Suite) -> None:
     net.report()
     net.make_usable()
@@ -76,6 +77,7 @@ def test_three_tables_are_kept(net: Suite) -> None:
     assert net.hub.committee(starts[2] - 1)[0] == 2
 
 
+@pytest.mark.attack("C54")
 def test_late_epochs_are_signed_by_the_committee_in_force_when_sent(net: Suite) -> None:
     """What a dead committee left is finished by the new one, 24 epochs after each end and not before."""
     net.go(3)
@@ -210,6 +212,7 @@ def test_several_to_come(net: Suite) -> None:
     assert [net.hub.committee(e)[0] for e in (7, 8, 9, 10)] == [1, 4, 4, 4]
 
 
+@pytest.mark.attack("A22")
 def test_not_while_a_report_before_the_last_change_is_in_dispute(net: Suite) -> None:
     net.set_committee(start=3)
     net.report_until(3)
@@ -222,6 +225,7 @@ def test_not_while_a_report_before_the_last_change_is_in_dispute(net: Suite) -> 
     assert net.now < net.hub.usable_at(3), "epoch 3 is the last table's own"
 
 
+@pytest.mark.attack("A22")
 def test_not_while_an_epoch_waits_for_the_table_to_be_forgotten(net: Suite) -> None:
     net.set_committee(start=2)
     net.set_committee(start=3)

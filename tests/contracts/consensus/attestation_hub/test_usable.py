@@ -65,6 +65,7 @@ def test_newest_usable_of_a_batch(net: Suite) -> None:
 
 
 @pytest.mark.parametrize("extra", [0, 1, 40])
+@pytest.mark.attack("A10")
 def test_the_ring_forgets(net: Suite, extra: int) -> None:
     last = RING - 1 + extra
     fill(net, last)

@@ -12,6 +12,7 @@ from tests.support.suite import ZERO_ADDRESS, Suite, create_address
 
 
 @pytest.mark.parametrize("n", range(1, 32))
+@pytest.mark.attack("T09")
 def test_two_quorums_share_an_honest_seat(net: Suite, n: int) -> None:
     """I7."""
     f, q = (n - 1) // 3, net.hub.quorum(n)

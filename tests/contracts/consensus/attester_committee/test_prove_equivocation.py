@@ -67,6 +67,7 @@ def test_takes_the_whole_bond(seated: Bonds, pair: str) -> None:
         seated.contract.prove_equivocation(2, second, first)
 
 
+@pytest.mark.attack("T40")
 def test_a_fifth_to_who_committed_before(seated: Bonds) -> None:
     who = seated.candidates[2]
     (a, b), token = PAIRS["two reports"], seated.net.token
@@ -96,6 +97,7 @@ def test_a_fifth_to_who_committed_before(seated: Bonds) -> None:
         ((0, observation(1)), (0, observation(2, generation=2))),
     ],
 )
+@pytest.mark.attack("A23")
 def test_two_places_are_no_equivocation(seated: Bonds, a: Any, b: Any) -> None:
     """A later view, another epoch, the same view after a cancel: an honest seat may sign there again."""
     who = seated.candidates[2]
@@ -103,6 +105,7 @@ def test_two_places_are_no_equivocation(seated: Bonds, a: Any, b: Any) -> None:
         seated.contract.prove_equivocation(2, made(seated, who, *a), made(seated, who, *b))
 
 
+@pytest.mark.attack("A23")
 def test_the_same_twice_is_none(seated: Bonds) -> None:
     """C46: nor are the two forms of one signature."""
     who = seated.candidates[2]
@@ -112,6 +115,7 @@ def test_the_same_twice_is_none(seated: Bonds) -> None:
             seated.contract.prove_equivocation(2, *pair)
 
 
+@pytest.mark.attack("A23")
 def test_both_are_signed_by_the_seat(seated: Bonds) -> None:
     a, b = PAIRS["two reports"]
     mine, other = seated.candidates[2], seated.candidates[1]

@@ -83,6 +83,7 @@ def test_signers_of_later_reports_are_not_punished(seated: Bonds) -> None:
     assert seated.bond_of(0) == seated.bond
 
 
+@pytest.mark.attack("T41")
 def test_once(seated: Bonds) -> None:
     fault = fell(seated)
     seated.contract.punish(*fault)

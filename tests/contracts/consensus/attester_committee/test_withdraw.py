@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import boa
+import pytest
 
 from tests.contracts.consensus.attester_committee.conftest import Bonds
 from tests.contracts.consensus.drafts import events
@@ -19,6 +20,7 @@ def test_at_once_without_a_seat(bonds: Bonds) -> None:
         bonds.contract.withdraw(sender=who)
 
 
+@pytest.mark.attack("A24")
 def test_dispute_and_unbonding_after_the_last_epoch(bonds: Bonds) -> None:
     bonds.install([0, 1, 2, 3, 4])
     who = bonds.candidates[4].address

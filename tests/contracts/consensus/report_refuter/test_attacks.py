@@ -26,6 +26,7 @@ def garbage(net: Suite) -> Report:
     return true.but(parts=[(true.parts[0][0], GARBAGE)])
 
 
+@pytest.mark.attack("T34")
 def test_t34_an_inner_node_is_no_leaf(wide: Suite) -> None:
     """C50: an inner node in the place of a leaf, a proof of another length."""
     true = draft(wide, [record(2), record(3)])
@@ -43,6 +44,7 @@ def test_t34_an_inner_node_is_no_leaf(wide: Suite) -> None:
         wide.refuter.refute(struct, part, group, data, leaves, siblings)
 
 
+@pytest.mark.attack("T35")
 def test_t35_records_in_another_order(wide: Suite) -> None:
     """One tree has one order: a shuffled report, with the right root, falls."""
     true = draft(wide, [record(1), record(2), record(5)])
@@ -55,6 +57,7 @@ def test_t35_records_in_another_order(wide: Suite) -> None:
     wide.refuter.refute(*shuffled.arguments(opened=False))
 
 
+@pytest.mark.attack("T36")
 def test_t36_an_account_that_goes_back(wide: Suite) -> None:
     """C52: a root over a leaf with less downtime than before, which no record gives."""
     leaves = dict(wide.uptime.leaves)
@@ -67,6 +70,7 @@ def test_t36_an_account_that_goes_back(wide: Suite) -> None:
     assert wide.hub.last_epoch() == 1
 
 
+@pytest.mark.attack("T37")
 def test_t37_a_quorum_over_an_absurd_root_falls_to_one_stranger(wide: Suite) -> None:
     false = garbage(wide)
     false.send(wide)
@@ -89,6 +93,7 @@ def test_t38_an_old_report_again(wide: Suite) -> None:
     wide.refuter.refute(*arguments)
 
 
+@pytest.mark.attack("T39")
 def test_t39_no_second_draw_by_refutation(wide: Suite) -> None:
     """C56: who has a report refuted, even an own one, gets no other seed."""
     false = garbage(wide)
@@ -100,6 +105,7 @@ def test_t39_no_second_draw_by_refutation(wide: Suite) -> None:
     assert wide.hub.seed(3) == drawn
 
 
+@pytest.mark.attack("T41")
 def test_t41_once_and_until_the_last_second(wide: Suite) -> None:
     """C59."""
     false = garbage(wide)
@@ -121,6 +127,7 @@ def test_t08_a_refutation_of_another_hub(wide: Suite) -> None:
 
 
 @pytest.mark.parametrize("attack", ["twin", "twice", "unsorted", "too few", "too many", "none", "zero"])
+@pytest.mark.attack("T06", "T07")
 def test_t06_t07_signatures_that_are_not_a_quorum(wide: Suite, attack: str) -> None:
     """C46, C47: twins, doubles, disorder, one too few or too many, none at all, zeros."""
     true = draft(wide, [record(1)])

@@ -45,6 +45,7 @@ def test_who_committed_a_block_before_is_the_finder(net: Suite, false: Report) -
     assert finder(net) == SETTLER.address
 
 
+@pytest.mark.attack("T40")
 def test_not_in_the_same_second(net: Suite, false: Report) -> None:
     arguments = false.arguments()
     net.refuter.commit(commitment(net, SETTLER, false, arguments))
@@ -52,6 +53,7 @@ def test_not_in_the_same_second(net: Suite, false: Report) -> None:
     assert finder(net) == ZERO_ADDRESS
 
 
+@pytest.mark.attack("T40")
 def test_not_who_copies_it(net: Suite, false: Report) -> None:
     """C58, T40: the same calldata from another sender earns nothing, and takes the report back all the same."""
     arguments = false.arguments()
@@ -62,6 +64,7 @@ def test_not_who_copies_it(net: Suite, false: Report) -> None:
     assert net.hub.last_epoch() == 0
 
 
+@pytest.mark.attack("T40")
 def test_only_for_what_was_committed(net: Suite, false: Report) -> None:
     """A commitment made blindly to each group of each report names no proof, and so no finder."""
     arguments = false.arguments()

@@ -11,9 +11,9 @@ import pytest
 
 from tests.contracts.consensus.drafts import events
 from tests.support.actors import STRANGER, keccak, words
-from tests.support.refutation import GROUP, Report, draft, record
+from tests.support.refutation import GROUP, Report, advance, draft, record
 from tests.support.suite import ZERO_ADDRESS, Suite
-from tests.support.uptime import ALL
+from tests.support.uptime import ALL, apply_record, pick, root_of
 
 GARBAGE = keccak(b"garbage")
 ATTEMPTS = int(os.environ.get("HEARTH_REFUTE_ATTEMPTS", "300"))
@@ -137,10 +137,15 @@ def second_group(net: Suite, false: Report, first: list[bytes]) -> list[Any]:
     return [false.struct, 0, 1, false.parts[0][0], opened, multiproof(leaves, false.depth, indices)]
 
 
+@pytest.mark.attack("T35")
 def test_a_node_in_two_groups(wide: Suite) -> None:
+    """The end root is what the record gives if it is applied all the same, so that only the second record is wrong."""
     first, again = many(GROUP), [record(9, 5)]
-    running = draft(wide, first).root
-    false = draft(wide).but(parts=[(b"".join(first) + running + again[0], GARBAGE)])
+    true = draft(wide, first)
+    leaves = advance(true.leaves, b"".join(first), true.header_before, true.header)
+    older = leaves[9] & ~(0xFFFFFFFF << 32) | pick(true.header_before, 0) << 32
+    leaves[9] = apply_record(older, 5, 0, 0, true.header_before, true.header)
+    false = true.but(parts=[(b"".join(first) + true.root + again[0], root_of(leaves, true.depth))])
     false.send(wide)
     refuse(wide, [*false.arguments(0, 0, True)], "refuter: the group holds")
     wide.refuter.refute(*second_group(wide, false, first))
@@ -241,6 +246,7 @@ def test_an_honest_report_stands(wide: Suite, n: int) -> None:
         refuse(wide, true.arguments(0, group), "refuter: the group holds")
 
 
+@pytest.mark.attack("A16")
 def test_an_invented_leaf_fells_nothing(wide: Suite) -> None:
     """One with last = m would have its record refused, were it not for the proof."""
     true = draft(wide, many(5))
@@ -251,6 +257,7 @@ def test_an_invented_leaf_fells_nothing(wide: Suite) -> None:
     refuse(wide, [struct, part, group, data, invented, siblings], "refuter: multiproof")
 
 
+@pytest.mark.attack("T41")
 def test_an_honest_report_survives_any_attempt(wide: Suite) -> None:
     """Random proofs: bits flipped, words swapped, cut, doubled, of other groups, other headers, other reports."""
     true = draft(wide, many(130), cut=[1])
@@ -333,6 +340,7 @@ def test_needs_the_report_that_was_signed(wide: Suite, false: Report, field: int
     refuse(wide, [tuple(struct), *false.arguments()[1:]], "refuter: other report")
 
 
+@pytest.mark.attack("A16")
 def test_needs_its_parts(wide: Suite, false: Report) -> None:
     struct = list(false.struct)
     for parts in (struct[4][:1], struct[4] + struct[4], [struct[4][0], bytes(32)], []):
@@ -374,6 +382,7 @@ def test_a_void_epoch_has_no_records(wide: Suite) -> None:
     refuse(wide, made.arguments(opened=False), "refuter: other report")
 
 
+@pytest.mark.attack("T41")
 def test_only_in_dispute(wide: Suite, false: Report) -> None:
     usable = wide.now + wide.hub.DISPUTE()
     arguments = false.arguments(0, 1)

@@ -58,6 +58,7 @@ def test_a_dark_node_without_a_record(checked: Suite) -> None:
     checked.refuter.refute_checkin(*arguments(checked, before, slot=11))
 
 
+@pytest.mark.attack("A15")
 def test_not_a_slot_called_up(checked: Suite) -> None:
     before = deepcopy(checked.uptime)
     checked.report({3: ALL ^ 1 << 4 ^ 1 << 11})

@@ -44,6 +44,7 @@ def test_without_siblings_only_index_zero_is_a_root(merkle: Any) -> None:
         merkle.root(1, 7, [])
 
 
+@pytest.mark.attack("T34")
 def test_the_index_must_be_used_up(merkle: Any) -> None:
     leaves = {0: 1, 5: 2}
     proof = proof_of(leaves, 3, 5)
@@ -60,6 +61,7 @@ def test_vectors(merkle: Any) -> None:
             assert merkle.root(row["index"], row["word"], row["siblings"]) == tree["root"]
 
 
+@pytest.mark.attack("T34")
 def test_no_inner_node_passes_as_a_leaf(merkle: Any) -> None:
     """T34: an inner node is hashed from 64 bytes, a leaf from 65; so a shorter path proves nothing."""
     leaves = {i: i + 1 for i in range(8)}
@@ -70,6 +72,12 @@ def test_no_inner_node_passes_as_a_leaf(merkle: Any) -> None:
     upper = tree_level(inner, 1)
     for word in (inner[0], inner[1], keccak(level[0] + level[1])):
         assert merkle.root(0, int.from_bytes(word, "big"), [inner[1], upper[1]]) != root
+    # beside an empty leaf an inner node is the hash of 64 bytes that begin with 32 zeros, as index 0 would
+    del leaves[0], level[0]
+    inner = tree_level(level, 0)
+    path = [inner[1], tree_level(inner, 1)[1]]
+    assert merkle.root(0, 0, [level[1], *path]) == root_of(leaves, 3)
+    assert merkle.root(0, int.from_bytes(level[1], "big"), path) != root_of(leaves, 3)
 
 
 def test_a_proof_of_25_siblings_does_not_fit(merkle: Any) -> None:

@@ -63,6 +63,7 @@ def test_lowest_and_highest_first_price(feed: Any) -> None:
     renew=st.booleans(),
 )
 @settings(max_examples=300, deadline=None)
+@pytest.mark.attack("T44")
 def test_step(feed: Any, p: int, twap: int, s: int, median: int, near: int | None, bound: int, renew: bool) -> None:
     if near is not None:
         median = min(max(p + p * near // BPS, 0), M64)

@@ -73,6 +73,7 @@ def test_neighbouring_leaves_agree_at_the_border(uptime_leaf: Any) -> None:
                 assert read(h0, l0.get(i, 0), 12 * SLOT, SLOT) == read(h1, l1.get(i, 0), 0, SLOT)
 
 
+@pytest.mark.attack("T36")
 def test_counters_never_fall_nor_outrun_time(uptime_leaf: Any) -> None:
     """I6."""
     _, after = history(11, 60, 3)

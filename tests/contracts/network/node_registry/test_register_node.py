@@ -164,6 +164,7 @@ def test_register_node__twin_with_the_high_s__reverts(trio: Trio) -> None:
         trio.registry.register_node(*head, twin, sender=PROVIDER.address)
 
 
+@pytest.mark.attack("T11")
 def test_register_node__key_used_before__reverts_for_ever(trio: Trio) -> None:
     """T11: by its own provider or another one, after retirement and after every cooldown."""
     p, q = trio.provider(), trio.provider(OTHER_PROVIDER)
@@ -239,6 +240,7 @@ def test_register_node__before_genesis__reverts(trio: Trio) -> None:
         trio.registry.register_node(*trio.registration(p), sender=PROVIDER.address)
 
 
+@pytest.mark.attack("T10")
 def test_register_node__stranger_cannot_use_a_seen_signature(trio: Trio) -> None:
     """T10: the signature names the provider, so nobody carries it to another one."""
     p, q = trio.provider(), trio.provider(STRANGER)
@@ -248,6 +250,7 @@ def test_register_node__stranger_cannot_use_a_seen_signature(trio: Trio) -> None
         trio.registry.register_node(*arguments, sender=STRANGER.address)
 
 
+@pytest.mark.attack("T10")
 def test_register_node__stranger_who_took_the_expected_id__cannot_use_a_seen_signature(trio: Trio) -> None:
     """T10: ids are dense, so a key may sign for the id that its owner is about to get; whoever registers first gets
     that id, and the signature still serves the owner it names only."""

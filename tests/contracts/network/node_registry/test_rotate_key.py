@@ -38,6 +38,7 @@ def test_rotate_key__at_most_once_in_answer_window_and_epoch(trio: Trio) -> None
     assert [trio.registry.key_of(i, e) for e in (0, 1, 2)] == [ZERO, SECOND.address, SECOND.address]
 
 
+@pytest.mark.attack("T11")
 def test_rotate_key__a_retired_key_never_returns(trio: Trio) -> None:
     i = trio.node(trio.provider())
     trio.registry.rotate_key(*trio.rotation(i, SECOND), sender=PROVIDER.address)
