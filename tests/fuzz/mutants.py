@@ -23,9 +23,8 @@ from pathlib import Path
 
 from tests.fuzz.positions import Survives, by_bytecode, network
 from tests.fuzz.refute import Falls, campaign, docket
-from tests.support.court import CONTRACTS, Court
+from tests.support.court import Court, code
 from tools.compile import ROOT, Artifact, compile_one
-from tools.compile import build as compiled
 
 HUB, REFUTER = "contracts/consensus/AttestationHub.vy", "contracts/consensus/ReportRefuter.vy"
 RECORD = "contracts/modules/uptime_record.vy"
@@ -94,7 +93,7 @@ def artifacts(mutant: Mutant) -> Mapping[str, Artifact]:
             raise ValueError(f"mutant '{mutant.name}': its line stands {text.count(mutant.old)} times in {mutant.path}")
         path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
         built = compile_one(name, str(Path(folder) / source), folder)
-    return {**compiled(list(CONTRACTS.values())), name: Artifact(**built)}
+    return {**code(), name: Artifact(**built)}
 
 
 def fells(mutant: Mutant, attempts: int, seed: int) -> str:

@@ -33,6 +33,8 @@ CONTRACTS = {
     "pool": "PoolForHub",
     "hub": "AttestationHub",
     "refuter": "ReportRefuter",
+    "relay": "Relay",
+    "other": "Relay",
 }
 NO_ADDRESS = address_text(0)
 PRICE = 2 * 10**12
@@ -63,11 +65,16 @@ class Signed:
         return Header.unpack(self.log.header).epoch
 
 
+def code() -> dict[str, Artifact]:
+    """What the court deploys, by contract."""
+    return compiled(sorted(set(CONTRACTS.values())))
+
+
 @dataclass
 class Court:
     """The chain, its clock (seconds), the honest tree, and every event of the hub. A `chain.ports.Reader` of them."""
 
-    artifacts: Mapping[str, Artifact] = field(default_factory=lambda: compiled(list(CONTRACTS.values())))
+    artifacts: Mapping[str, Artifact] = field(default_factory=lambda: code())
     seats: int = 4
     q: Parameters = field(default_factory=Parameters)
 
@@ -76,6 +83,7 @@ class Court:
         self.evm = pyrevm.EVM(env=pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=CHAIN_ID)), gas_limit=2**63, spec_id="CANCUN")
         self.tree, self.now, self.number = UptimeTree(), 0, 0
         self.found: list[Event] = []
+        self.logged = 0
         self._posted: set[bytes] = set()
         self._abi = {name: ContractAbi(code, self.artifacts[code].abi) for name, code in CONTRACTS.items()}
         self.addresses = {
@@ -94,6 +102,8 @@ class Court:
             ),
         )  # fmt: skip
         self._deploy("refuter", (at["hub"], *time))
+        self._deploy("relay", ())
+        self._deploy("other", ())
         self._signer = Signer()
         self._members = [self._signer.new(i) for i in range(self.seats)]
         urls = [f"https://seat-{i}.example" for i in range(self.seats)]
@@ -127,15 +137,20 @@ class Court:
             self.evm.message_call(caller=sender, to=self.addresses[contract], calldata=calldata)
         except RuntimeError as error:
             return Outcome(False, _reason(str(error)))
-        events = tuple(self._event(log) for log in self.evm.result.logs)
+        events = tuple(self._event(i, log) for i, log in enumerate(self.evm.result.logs))
+        self.logged += len(events)
         self.found += [event for event in events if event.contract == "AttestationHub"]
         return Outcome(True, events=events)
 
     def must(self, contract: str, function: str, *arguments: Any, sender: str = STRANGER) -> Outcome:
         """A transaction that has to go through. Raises AssertionError else."""
-        done = self.call(contract, function, *arguments, sender=sender)
+        return self.through(self.call(contract, function, *arguments, sender=sender), f"{contract}.{function}")
+
+    @staticmethod
+    def through(done: Outcome, what: str = "a call") -> Outcome:
+        """The outcome of what has to go through. Raises AssertionError else."""
         if not done.ok:
-            raise AssertionError(f"{contract}.{function} was refused: {done.reason or 'without a word'}")
+            raise AssertionError(f"{what} was refused: {done.reason or 'without a word'}")
         return done
 
     def view(self, contract: str, function: str, *arguments: Any) -> Any:
@@ -150,15 +165,15 @@ class Court:
         """Of a call."""
         return self._abi[contract].encode(function, arguments)
 
-    def _event(self, log: Any) -> Event:
+    def _event(self, number: int, log: Any) -> Event:
         name = self._names[log.address.lower()]
         topics = [bytes.fromhex(t[2:]) if isinstance(t, str) else bytes(t) for t in log.topics]
         data = log.data[1] if isinstance(log.data, tuple) else log.data
         decoded = self._abi[name].decode_log(topics, bytes(data))
         if decoded is None:
             raise AssertionError(f"{name} logged what is not in its ABI")
-        block = self.number.to_bytes(32, "big")
-        return Event(CONTRACTS[name], decoded[0], decoded[1], self.number, block, len(self.found))
+        block, index = self.number.to_bytes(32, "big"), self.logged + number
+        return Event(CONTRACTS[name], decoded[0], decoded[1], self.number, block, index)
 
     # ---- reports
     @cached_property
@@ -202,20 +217,31 @@ class Court:
         log = EpochLog(built.header.pack(), built.root, tuple((p.data, p.root) for p in built.parts))
         return Signed(log, built.facts.pack(), before)
 
-    def send(self, report: Signed) -> Outcome:
-        """Posts the parts, signs and reports, whatever it says. The honest tree stays."""
-        log = report.log
+    def calls(self, report: Signed) -> list[tuple[str, bytes]]:
+        """(contract, calldata) of the posts that are still to be made, and of the report, whatever it says."""
+        log, out = report.log, []
         for data, _ in log.parts[:-1]:
             if keccak(data) not in self._posted:
-                self.must("hub", "post", data)
+                out.append(("hub", self.calldata("hub", "post", data)))
                 self._posted.add(keccak(data))
         words = [w for data, root in log.parts for w in (keccak(data), root)]
         previous = report.before.ring_word
         message = Report(1, report.epoch, previous, log.root, report.facts, keccak(b"".join(words)))
-        who, sigs = self._sign(message.digest(self.domain))
-        return self.must(
-            "hub", "report", report.epoch, previous, log.root, report.facts, words[:-2], log.parts[-1][0], who, sigs
-        )
+        arguments = (report.epoch, previous, log.root, report.facts, words[:-2], log.parts[-1][0])
+        return [*out, ("hub", self.calldata("hub", "report", *arguments, *self._sign(message.digest(self.domain))))]
+
+    def send(self, report: Signed) -> None:
+        """Posts the parts, signs and reports, a transaction each. The honest tree stays. Raises AssertionError."""
+        for contract, calldata in self.calls(report):
+            self.through(self.raw(contract, calldata))
+
+    def carry(self, calls: Sequence[tuple[str, bytes]], nested: bool = False) -> None:
+        """At most four calls in one transaction to the relay; nested, it calls another that makes them."""
+        targets = [self.addresses[contract] for contract, _ in calls]
+        calldata = self.calldata("relay", "carry", targets, [data for _, data in calls])
+        if nested:
+            calldata = self.calldata("relay", "carry", [self.addresses["other"]], [calldata])
+        self.through(self.raw("relay", calldata))
 
     def accept(self, report: Signed) -> None:
         """Sends a true report and moves the honest tree on."""
@@ -268,4 +294,4 @@ def records_of(data: bytes) -> list[list[int]]:
     return out
 
 
-__all__ = ["Court", "Outcome", "Signed", "records_of"]
+__all__ = ["Court", "Outcome", "Signed", "code", "records_of"]
