@@ -69,7 +69,7 @@ class AttesterClient:
             answer = self._request("POST", "/v1/heartbeats", pack_beats(chunk), PACKED)
             try:
                 part = _RESULTS.decode(answer)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise self._error("an answer that is no list of words") from error
             if len(part) != len(chunk):
                 raise self._error(f"{len(part)} words for {len(chunk)} heartbeats")
