@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import sys
@@ -59,7 +60,9 @@ from keepers.wire.codec import (
 )
 from keepers.wire.routing import Refused
 
-_FOLDER = TemporaryDirectory(prefix="hearth-fuzz-")
+# a file written again and again: in memory where the system has such a place
+_SHARED = "/dev/shm"
+_FOLDER = TemporaryDirectory(prefix="hearth-fuzz-", dir=_SHARED if os.access(_SHARED, os.W_OK) else None)
 _BEAT = Beat(1, 5, 2, 3, bytes(32), bytes(32), bytes(65))
 ROOM = 48 << 10  # KiB that a lane may grow after its first tenth
 JUNK = (

@@ -49,7 +49,6 @@ class Outcome:
     ok: bool
     reason: str = ""
     events: tuple[Event, ...] = ()
-    value: Any = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def code() -> dict[str, Artifact]:
 class Court:
     """The chain, its clock (seconds), the honest tree, and every event of the hub. A `chain.ports.Reader` of them."""
 
-    artifacts: Mapping[str, Artifact] = field(default_factory=lambda: code())
+    artifacts: Mapping[str, Artifact] = field(default_factory=code)
     seats: int = 4
     q: Parameters = field(default_factory=Parameters)
 
