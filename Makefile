@@ -94,6 +94,9 @@ postgres: install
 fuzz: install contracts
 	@$(BIN)/python -m tests.model.driver --budget $${BUDGET:-600} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.uptime --budget $${BUDGET:-600} --seed $${SEED:-0}
+	@$(BIN)/python -m tests.fuzz.refute --attempts $${ATTEMPTS:-100000} --seed $${SEED:-0}
+	@$(BIN)/python -m tests.fuzz.refute --mutants --attempts 20000 --seed $${SEED:-0}
+	@$(BIN)/python -m tests.fuzz.positions --records $${RECORDS:-1 64 65 20000} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.parsers --inputs $${INPUTS:-1000000} --seed $${SEED:-0}
 
 # Each attack of docs/attacks.md against code that did not think of it: its tests must go red. About half an hour.

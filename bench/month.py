@@ -2,8 +2,9 @@
 
 Even nodes follow a spot instance's up and down intervals (`availability.csv.gz`), each an hour later in it than the
 one before; odd nodes a Titan slot's: from a GPU's failure to the next GPU put there (`gpu_failures_titan.csv.gz`).
-Four seats observe, one of them lies; the real merge makes the records, the real report code the roots. What the hub
-would have logged goes through the same reader as `hearth rebuild`, and every node's D is counted slot by slot besides.
+Four seats observe, one of them lies; the real merge makes the records, the real report code the roots, and the hub's
+bytecode takes them, brought by keys and by contracts. What it logged goes through the same reader as `hearth rebuild`,
+and every node's D is counted slot by slot besides.
 """
 
 from __future__ import annotations
@@ -12,14 +13,13 @@ import csv
 import gzip
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from keepers.chain.history import read_history
-from keepers.chain.ports import BlockRef, Call, Event
 from keepers.protocol.counters import Leaf, down_seconds, fault_seconds
 from keepers.protocol.epochs import SLOTS
 from keepers.protocol.merge import Observation, SnapshotNode, merge
@@ -27,6 +27,7 @@ from keepers.protocol.rebuild import advance
 from keepers.protocol.records import FULL_MASK
 from keepers.protocol.report import build
 from keepers.protocol.uptime_tree import UptimeTree
+from tests.support.court import Court, Signed
 
 SLOT = 300  # seconds
 SEATS = 4
@@ -149,31 +150,39 @@ class Network:
         return out
 
 
-class Logs:
-    """A chain on which nothing happened but reports: block e holds the report of epoch e. A `chain.ports.Reader`."""
+class Carriers:
+    """Who brings a report to the hub: a key, a contract that posts its parts and reports in one transaction, a contract
+    called by another, or one that brings two reports at once, the first an hour late."""
 
-    def __init__(self) -> None:
-        self.found: list[Event] = []
+    def __init__(self, court: Court) -> None:
+        self.court = court
+        self.waiting: list[Signed] = []
+        self.brought: Counter[str] = Counter()
 
-    def head(self) -> BlockRef:
-        """The last block."""
-        return BlockRef(len(self.found), len(self.found).to_bytes(32, "big"), len(self.found))
+    def bring(self, report: Signed, last: bool) -> None:
+        """The report of the next epoch, by the turn of its number."""
+        turn, waited = report.epoch % 5, self.waiting
+        calls = len(report.log.parts)
+        if waited:
+            self.waiting = []
+            both = [*self.court.calls(waited[0]), *self.court.calls(report)]
+            if len(both) <= 4:
+                self._carry("two in one transaction", 2, both)
+                return
+            self._carry("by a contract", 1, both[: len(waited[0].log.parts)])
+            self._carry("by a contract", 1, both[len(waited[0].log.parts) :])
+        elif turn == 3 and not last:
+            self.waiting = [report]
+        elif turn in (1, 2) and calls <= 4:
+            nested = turn == 2 and sum(len(data) for data, _ in report.log.parts) < 60_000
+            self._carry("by nested contracts" if nested else "by a contract", 1, self.court.calls(report), nested)
+        else:
+            self.court.send(report)
+            self.brought["by a key"] += 1
 
-    def block(self, number: int) -> BlockRef | None:
-        """A block; its time is its number."""
-        return BlockRef(number, number.to_bytes(32, "big"), number)
-
-    def events(self, first: int, last: int, contract: str | None = None, names: Sequence[str] = ()) -> list[Event]:
-        """What was logged."""
-        return [e for e in self.found if first <= e.block_number <= last and e.name in names]
-
-    def read(self, call: Call, at: BlockRef) -> Any:
-        """The last epoch."""
-        return sum(e.name == "Report" for e in self.found)
-
-    def log(self, name: str, block: int, **args: Any) -> None:
-        """One event."""
-        self.found.append(Event("AttestationHub", name, args, block, b"", len(self.found)))
+    def _carry(self, how: str, reports: int, calls: list[tuple[str, bytes]], nested: bool = False) -> None:
+        self.court.carry(calls, nested)
+        self.brought[how] += reports
 
 
 def compare(folder: Path, nodes: int, epochs: int, seed: int = 1) -> Iterator[str]:
@@ -183,7 +192,10 @@ def compare(folder: Path, nodes: int, epochs: int, seed: int = 1) -> Iterator[st
     rng = random.Random(seed)
     listed = [SnapshotNode(k // 10, 1, True) for k in range(nodes)]
     weights = dict.fromkeys(range(nodes // 10 + 1), 10**12)
-    tree, logs, used, blamed = UptimeTree(), Logs(), 0, [0] * nodes
+    court = Court(seats=SEATS)
+    court.must("registry", "set_count", nodes)
+    tree, carriers, used, blamed = UptimeTree(), Carriers(court), 0, [0] * nodes
+    words = []
     for epoch in range(1, epochs + 1):
         truth = network.masks(epoch)
         used = 0 if epoch % PER_PERIOD == 0 else used
@@ -199,30 +211,33 @@ def compare(folder: Path, nodes: int, epochs: int, seed: int = 1) -> Iterator[st
         for k, mask in enumerate(truth):
             if mask:
                 blamed[k] += (mask & ~merged.indet).bit_count()
-        built = build(tree, merged, count=nodes, view=0, challenged=True)
-        for part in built.posted:
-            logs.log("Part", epoch, hash=part.hash, data=part.data)
-        logs.log(
-            "Report", epoch, epoch=epoch, root=built.root, header=built.header.pack(), facts=built.facts.pack(),
-            digest=b"", who=7, parts=built.part_words, data=built.data,
-        )  # fmt: skip
+        court.warp(max(court.now, court.end(epoch)))
+        before = UptimeTree.at(tree.snapshot())
+        # the epoch after a report that still waits has no seed, and so no challenge
+        built = build(tree, merged, count=nodes, view=0, challenged=court.challenged(epoch))
+        carriers.bring(court.signed(built, before), epoch == epochs)
+        words.append(tree.ring_word)
     made = time.process_time() - began
-    records = sum(len(e["data"]) // 352 * 64 + len(e["data"]) % 352 // 5 for e in logs.found)
+    records = sum(len(e["data"]) // 352 * 64 + len(e["data"]) % 352 // 5 for e in court.found if "data" in e.args)
     dark = sum(network.down)
     share = f"{dark:,} dark slots ({dark / nodes / epochs / SLOTS:.1%})"
     yield f"real outages   {nodes:,} nodes, {epochs} epochs, {share}, made in {made:.1f} s"
+    brought = ", ".join(f"{n} {how}" for how, n in sorted(carriers.brought.items(), key=lambda row: -row[1]))
+    yield f"brought        to the hub's bytecode, {SEATS - 1} of {SEATS} seats' signatures: {brought}"
 
     began = time.process_time()
-    head = BlockRef(epochs, b"", epochs)
-    history = read_history(logs, 0, head)  # type: ignore[arg-type]
-    reader = UptimeTree()
+    history = read_history(court, 0, court.head())  # type: ignore[arg-type]
+    reader, rebuilt = UptimeTree(), []
     for logged in history:
         fault = advance(reader, logged.log)
         if fault is not None:
             raise SystemExit(f"month: epoch {fault.epoch}: {fault.why}")
+        rebuilt.append(reader.ring_word)
     took = time.process_time() - began
-    if list(reader.words) != list(tree.words) or reader.ring_word != tree.ring_word:
-        raise SystemExit("month: a rebuilt leaf is not the attesters' own")
+    if list(reader.words) != list(tree.words) or rebuilt != words:
+        raise SystemExit("month: a rebuilt leaf or root is not the attesters' own")
+    if [court.view("hub", "ring_word", e) for e in range(1, epochs + 1)] != words:
+        raise SystemExit("month: a word of the hub's storage is not the attesters' own")
     yield f"rebuilt        {records:,} records, {epochs} roots right, in {took:.2f} s of processor"
     for k in range(nodes):
         leaf: Leaf = reader.leaf(k)

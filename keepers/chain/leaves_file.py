@@ -86,7 +86,7 @@ def _head(path: Path, line: bytes) -> _Head:
         if header.pack() != word or header.epoch != raw["epoch"] or len(root) != 32:
             raise ValueError("its header, epoch and root do not fit together")
         return _Head(int(raw["chain_id"]), str(raw["hub"]).lower(), header, root)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise _bad(path, 1, f"the first line is no head of a leaves file ({error})") from None
 
 

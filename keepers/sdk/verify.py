@@ -393,7 +393,7 @@ def _read_receipt(path: Path) -> Mapping[str, Any]:
         return document
     except OSError as error:
         raise HearthError("H1006", f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise HearthError(
             "H1006",
             f"{path} is no receipt",

@@ -75,7 +75,7 @@ class AttesterClient:
                 answer, refused = error.answer, error
             try:
                 part = _RESULTS.decode(answer)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise refused or self._error("an answer that is no list of words") from error
             if len(part) != len(chunk):
                 raise self._error(f"{len(part)} words for {len(chunk)} heartbeats")

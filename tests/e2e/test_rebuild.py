@@ -38,6 +38,11 @@ def relay_code() -> str:
 @pytest.fixture
 def relay(town: Town, relay_code: str) -> str:
     """Its address."""
+    return deployed(town, relay_code)
+
+
+def deployed(town: Town, relay_code: str) -> str:
+    """Address of another relay."""
     sent = town.chain.call(
         "eth_sendTransaction", {"from": town.people["stranger"], "data": relay_code, "gas": hex(GAS)}
     )
@@ -70,21 +75,29 @@ def hearth(
     return say
 
 
-def carry(town: Town, relay: str, calls: Sequence[Call]) -> Mapping[str, Any]:
-    """One transaction of a stranger to the relay, which makes all calls."""
-    encoded = [town.codec.encode(call) for call in calls]
-    data = CARRY + encode(["address[]", "bytes[]"], [[to for to, _ in encoded], [data for _, data in encoded]])
+def sent_to(town: Town, relay: str, encoded: Sequence[tuple[str, bytes]]) -> None:
+    """One transaction of a stranger to the relay, which makes all calls (target, calldata)."""
+    data = carrying(encoded)
     fields = {"from": town.people["stranger"], "to": relay, "data": "0x" + data.hex(), "gas": hex(GAS)}
     sent = town.chain.call("eth_sendTransaction", fields)
     receipt: Mapping[str, Any] | None = None
     while receipt is None:
         receipt = town.chain.call("eth_getTransactionReceipt", sent)
     assert int(receipt["status"], 16) == 1
-    return receipt
 
 
-def relayed_parts(town: Town, relay: str, records: Sequence[Record], cut: int, count: int) -> int:
-    """The next report in two parts cut at `cut`, posted and reported by the relay in one transaction."""
+def carrying(encoded: Sequence[tuple[str, bytes]]) -> bytes:
+    """Calldata of a relay that makes these calls."""
+    return CARRY + encode(["address[]", "bytes[]"], [[to for to, _ in encoded], [data for _, data in encoded]])
+
+
+def carry(town: Town, relay: str, calls: Sequence[Call]) -> None:
+    """The same for calls of the suite's contracts."""
+    sent_to(town, relay, [town.codec.encode(call) for call in calls])
+
+
+def parted(town: Town, records: Sequence[Record], cut: int, count: int) -> tuple[int, Call, Call]:
+    """(epoch, post, report) of the next report in two parts cut at `cut`; the town takes it as sent."""
     e = town.tree.header.epoch + 1
     town.warp(town.calendar.end(e))
     _, drawn = town.read("AttestationHub", "seed", e)
@@ -101,16 +114,17 @@ def relayed_parts(town: Town, relay: str, records: Sequence[Record], cut: int, c
     digest = message.digest(town.domain("AttestationHub"))
     who, sigs = pack_signatures({s: compact(town.seats[s].sign_digest(digest)) for s in range(QUORUM)})
     posted = [parts[0].hash, parts[0].root]
-    carry(
-        town,
-        relay,
-        [
-            Call("AttestationHub", "post", (parts[0].data,)),
-            Call("AttestationHub", "report", (e, previous, applied.root, facts, posted, parts[1].data, who, sigs)),
-        ],
-    )
-    assert town.read("AttestationHub", "ring_word", e) == town.tree.ring_word
     town._history[e] = town.tree.snapshot()
+    post = Call("AttestationHub", "post", (parts[0].data,))
+    report = (e, previous, applied.root, facts, posted, parts[1].data, who, sigs)
+    return e, post, Call("AttestationHub", "report", report)
+
+
+def relayed_parts(town: Town, relay: str, records: Sequence[Record], cut: int, count: int) -> int:
+    """The next report in two parts cut at `cut`, posted and reported by the relay in one transaction."""
+    e, post, report = parted(town, records, cut, count)
+    carry(town, relay, [post, report])
+    assert town.read("AttestationHub", "ring_word", e) == town.tree.ring_word
     return e
 
 
@@ -184,6 +198,43 @@ def test_rebuild__reports_by_keys_and_by_contracts__every_leaf_root_and_proof(
     assert hearth("rebuild", "--from", "false.txt", code=2)["code"] == "H1006"
     assert hearth("rebuild", "--to", "999", code=1)["code"] == "H6304"
     assert hearth("proof", "4", str(last), code=1)["code"] == "H6302"
+
+
+def test_rebuild__whoever_posted_and_carried__the_same(town: Town, relay: str, relay_code: str, hearth: Say) -> None:
+    """A report in a call within a call; a part that another contract posted; two reports in one transaction with their
+    parts; a part posted once more afterwards."""
+    other = deployed(town, relay_code)
+    provider = town.provider("provider", STAKE)
+    for _ in range(4):
+        town.node("provider", provider, CLASS)
+    town.report_through(town.epoch())
+    first = town.tree.header.epoch
+
+    e, post, report = parted(town, [Record(0, 0, 0, 0b1), Record(2, 0, 1, 0xFFF)], 1, 4)
+    inner = carrying([town.codec.encode(call) for call in (post, report)])
+    sent_to(town, relay, [(other, inner)])
+    assert town.read("AttestationHub", "ring_word", e) == town.tree.ring_word
+
+    e, post, report = parted(town, [Record(1, 0, 0, 0b111), Record(3, 0, 0, 0x800)], 1, 4)
+    carry(town, other, [post])
+    carry(town, relay, [report])
+    assert town.read("AttestationHub", "ring_word", e) == town.tree.ring_word
+
+    _, post, report = parted(town, [Record(0, 0, 0, 0b110), Record(1, 0, 0, 0b11)], 1, 4)
+    e, again, later = parted(town, [Record(0, 0, 0, 0xF), Record(2, 0, 0, 0)], 1, 4)
+    carry(town, relay, [post, report, again, later])
+    assert town.read("AttestationHub", "ring_word", e) == town.tree.ring_word
+    # the part of the first report again, by a key, after the fact: it changes nothing
+    town.send("stranger", "AttestationHub", "post", *post.args)
+
+    found = hearth("rebuild", "--write", "leaves.txt")
+    assert found["right"] and found["epoch"] == found["compared"] == first + 4
+    assert bytes.fromhex(found["ring_word"][2:]) == town.tree.ring_word
+    assert [row["records"] for row in found["roots"][-4:]] == [2, 2, 2, 2]
+    lines = Path("leaves.txt").read_text().splitlines()[1:]
+    assert {int(i): int(w, 16) for i, w in (line.split() for line in lines)} == {
+        i: leaf.pack() for i, leaf in town.tree.leaves()
+    }
 
 
 def test_verify__a_whole_lease__every_second_and_every_wei(

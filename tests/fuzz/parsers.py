@@ -1,4 +1,4 @@
-"""What anybody may send us, a million times each: heartbeats, observations, proofs.
+"""What anybody may send us, a million times each: heartbeats, observations, proofs, answers of attesters, files.
 
     python -m tests.fuzz.parsers --inputs 1000000 --seed 0
 
@@ -10,22 +10,39 @@ defect. `ru_maxrss` after the first tenth is the yardstick.
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import random
 import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import httpx
+import msgspec
+
+from keepers.chain.keys import LocalSigner
+from keepers.chain.leaves_file import read_leaves, write_leaves
+from keepers.cli.signlog import _read
 from keepers.protocol.counters import Header
+from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.protocol.leaf_words import record_words
 from keepers.protocol.merge import Body, Merged
 from keepers.protocol.merkle import root_from_multiproof, root_from_proof
+from keepers.protocol.messages import Ask, Domain
 from keepers.protocol.rebuild import EpochLog, advance
 from keepers.protocol.records import Record, parse_part
 from keepers.protocol.report import build
 from keepers.protocol.uptime_tree import UptimeTree
+from keepers.roles.attester.interchange import Interchange, Unsigned, take_over
+from keepers.sdk.offers import SignedAsk, load, to_json
+from keepers.sdk.verify import _read_receipt
+from keepers.wire.attester_client import AttesterClient, Endpoint, Unreachable
 from keepers.wire.codec import (
     BEATS_LIMIT,
     MAX_BATCH,
@@ -33,13 +50,20 @@ from keepers.wire.codec import (
     Decoder,
     ObsBody,
     Proposal,
+    SeatRecord,
     SeatSignature,
     SignedObs,
     decode_beats,
     encode,
+    pack_beats,
+    unpack_beats,
 )
 from keepers.wire.routing import Refused
 
+# a file written again and again: in memory where the system has such a place
+_SHARED = "/dev/shm"
+_FOLDER = TemporaryDirectory(prefix="hearth-fuzz-", dir=_SHARED if os.access(_SHARED, os.W_OK) else None)
+_BEAT = Beat(1, 5, 2, 3, bytes(32), bytes(32), bytes(65))
 ROOM = 48 << 10  # KiB that a lane may grow after its first tenth
 JUNK = (
     b"NaN", b"1e999", b"-0", b"null", b"true", b'"', b"\\u0000", b"\\ud800", b"[", b"]" * 40, b"[" * 400, b"{}",
@@ -56,6 +80,10 @@ class Lane:
     seeds: Sequence[bytes]
     call: Callable[[bytes], object]
     named: tuple[type[Exception], ...]
+
+
+class LeftOut(Exception):
+    """No offer was taken; `load` says why of each and raises nothing."""
 
 
 class Broken(AssertionError):
@@ -133,7 +161,13 @@ def _beats(body: bytes) -> None:
     _require(decode_beats(encode(found)) == found, "a beat that is read two ways")
 
 
-_KINDS = [Decoder(kind) for kind in (ObsBody, SignedObs, Proposal, SeatSignature)]
+def _packed(body: bytes) -> None:
+    found = unpack_beats(body)
+    _require(0 < len(found) <= MAX_BATCH and all(beat.slot < 12 for beat in found), "a batch or a slot out of range")
+    _require(pack_beats(found) == body, "packed beats that are read two ways")
+
+
+_KINDS = [Decoder(kind) for kind in (ObsBody, SignedObs, Proposal, SeatSignature, SeatRecord)]
 
 
 def _observation(body: bytes) -> None:
@@ -200,8 +234,89 @@ class _Proofs:
             _require(len(roots) == max(len(groups) - 1, 0), "groups and running roots")
 
 
+class _Answering(AttesterClient):
+    """An attester that answers a batch of two heartbeats with whatever it likes."""
+
+    def __init__(self) -> None:
+        super().__init__(Endpoint(0, "0x" + "11" * 20, "https://seat-0.example"), httpx.Client())
+        self._said = b""
+
+    def _request(self, method: str, path: str, body: bytes, kind: str = "") -> bytes:
+        return self._said
+
+    def call(self, said: bytes) -> None:
+        """The words of the answer."""
+        self._said = said
+        found = self.send_heartbeats([_BEAT, _BEAT])
+        _require(len(found) == 2 and all(isinstance(word, str) for word in found), "words that are none")
+
+
+class _Files:
+    """Documents that people give each other, each read from a file or a place: leaves, receipts, sign logs, offers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "given"
+        self._tree = UptimeTree()
+        records = tuple(Record(i, 0, 1, 7) for i in range(0, 40, 3))
+        build(self._tree, Merged((), 0, 1, records), count=40, view=0, challenged=True)
+        self._domain = Domain(31_337, "0x" + "42" * 20)
+        self.key = LocalSigner(b"\x01" * 32)
+        self.scope, self.floor = f"31337:0x{'42' * 20}:{self.key.address}", 0
+
+    def seeds(self) -> tuple[bytes, bytes, bytes, bytes]:
+        """(leaves, receipt, sign log, offer)."""
+        write_leaves(self._path, self._tree, 31_337, self._domain.contract)
+        line = {"block": 7, "tx": "0x" + "ab" * 32, "seconds": 60}
+        line |= dict.fromkeys(("deposited_wei", "paid_wei", "bounty_wei", "returned_wei"), 10**20)
+        data = {
+            "id": hex(2**255),
+            "lines": [line, line],
+            "deposited_wei": "5",
+            "paid_wei": 1,
+            "returned_wei": 1,
+            "held_wei": 3,
+        }
+        receipt = json.dumps({"schema": "hearth.receipt/1", "chain_id": 31_337, "data": data}).encode()
+        rows = [("report", 5, 1, "0x" + "cd" * 32), ("obs", 5, 0, "0x" + "ef" * 32)]
+        content = Unsigned(scope=self.scope, log="a", epoch=5, view=1, closed=9, retired=True, rows=rows)  # type: ignore[arg-type]
+        signed = Interchange(content=content, signature="0x" + self.key.sign_digest(content.digest()).hex())
+        ask = Ask(1, 2, 0, 10, 0, 3_600, 1, 2**40, 1, 7)
+        offer = SignedAsk(ask, b"\x01" * 65, ask.digest(self._domain), "")
+        log = msgspec.json.encode(signed)
+        return self._path.read_bytes(), receipt, log, to_json(offer, self._domain).encode()
+
+    def leaves(self, data: bytes) -> None:
+        """`hearth rebuild --from`."""
+        self._path.write_bytes(data)
+        found = read_leaves(self._path)
+        _require(len(found.tree.words) <= found.tree.header.count, "more leaves than nodes")
+
+    def receipt(self, data: bytes) -> None:
+        """`hearth verify FILE`."""
+        self._path.write_bytes(data)
+        _read_receipt(self._path)
+
+    def sign_log(self, data: bytes) -> None:
+        """`hearth signlog import FILE`."""
+        self._path.write_bytes(data)
+        take_over(self, _read(self._path))  # type: ignore[arg-type]
+
+    def adopt(self, rows: Sequence[Any], epoch: int, closed: int) -> None:
+        """Of the sign log: only what the seat signed comes here."""
+        _require((epoch, closed, len(rows)) == (5, 9, 2), "a sign log that the seat never signed was taken over")
+
+    def offer(self, data: bytes) -> None:
+        """`--offers URL`."""
+        found, left_out = load("https://offers.example", self._domain, lambda url: data)
+        _require(bool(found or left_out) or b"[" in data, "an offer that is neither taken nor left out")
+        if not found:
+            raise LeftOut
+        for one in found:
+            _require(one.ask.digest(self._domain) == one.digest, "an offer with the digest of another")
+
+
 def lanes() -> list[Lane]:
-    """Heartbeats, observations, proofs."""
+    """Heartbeats, observations, proofs, answers, files."""
     rng = random.Random(2)
 
     def beat() -> Beat:
@@ -230,11 +345,21 @@ def lanes() -> list[Lane]:
         b"\x03" + encode(SeatSignature(1, 5, 1, rng.randbytes(32), 3, rng.randbytes(64), rng.randbytes(160))),
         *(b"b" + body for body in bodies),
     ]
-    proofs = _Proofs()
+    record = SeatRecord(obs, [SeatSignature(0, 5, 1, rng.randbytes(32), 3, rng.randbytes(64))] * 3)
+    observations.append(b"\x04" + encode(record))
+    proofs, files = _Proofs(), _Files(Path(_FOLDER.name))
+    leaves, receipt, log, offer = files.seeds()
+    beats = [beat() for _ in range(5)]
     return [
         Lane("heartbeat", [encode(beat()), encode([beat()]), encode([beat() for _ in range(5)])], _beats, (Refused,)),
+        Lane("packed", [pack_beats(beats[:1]), pack_beats(beats), pack_beats(beats * 20)], _packed, (Refused,)),
         Lane("observation", observations, _observation, (Refused, ValueError)),
         Lane("proof", proofs.seeds(), proofs.call, (ValueError,)),
+        Lane("answer", [b'["counted","late"]', encode(["repeat", "unknown-head"])], _Answering().call, (Unreachable,)),
+        Lane("leaves", [leaves], files.leaves, (HearthError,)),
+        Lane("receipt", [receipt], files.receipt, (HearthError,)),
+        Lane("sign log", [log], files.sign_log, (HearthError,)),
+        Lane("offer", [offer, b"[" + offer + b"," + offer + b"]"], files.offer, (LeftOut,)),
     ]
 
 

@@ -235,6 +235,7 @@ def test_rebuild__leaves_that_are_not_the_chains__refused(chain: Chain, deployme
         (1, "{}", "no head"),
         (1, "junk", "no head"),
         (1, '{"schema": "hearth.leaves/2"}', "its schema is"),
+        (1, f'{{"schema":"hearth.leaves/1","header":"0x0","epoch":0,"root":"{"0" * 64}","chain_id":1e999}}', "no head"),
         (2, "0", "line 2"),
         (2, "x y", "line 2"),
         (2, "0 0", "an empty leaf"),

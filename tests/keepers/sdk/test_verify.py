@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from keepers.chain.ports import Event
@@ -87,3 +89,13 @@ def test_a_wrong_root_under_the_lease_is_named(lived: Town, checker: Verify, mon
 def test_no_such_lease(checker: Verify) -> None:
     with pytest.raises(HearthError, match="there is no lease 9"):
         checker.lease(9)
+
+
+@pytest.mark.parametrize("figure", ["1e999", "NaN", "null", "[]"])
+def test_a_receipt_whose_figures_are_none(checker: Verify, tmp_path: Path, figure: str) -> None:
+    totals = ",".join(f'"{name}_wei":1' for name in ("paid", "returned", "held"))
+    data = f'{{"id":"0x1","lines":[],"deposited_wei":{figure},{totals}}}'
+    (tmp_path / "receipt.json").write_text(f'{{"schema":"hearth.receipt/1","data":{data}}}')
+    with pytest.raises(HearthError, match="is no receipt") as caught:
+        checker.receipt(tmp_path / "receipt.json")
+    assert caught.value.code == "H1006"

@@ -424,8 +424,11 @@ def test_client_returns_the_words() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [Response(200, b'["counted"]'), Response(200, b"<html>"), Response(200, b"[1,2]"), Response(503), Response(302)],
-)
+    [
+        Response(200, b'["counted"]'), Response(200, b"<html>"), Response(200, b"[1,2]"), Response(503), Response(302),
+        Response(200, b'["counted","\xff"]'),
+    ],
+)  # fmt: skip
 def test_an_answer_that_is_none_is_no_acknowledgement(answer: Response) -> None:
     client, _ = reachable(answer)
     with pytest.raises(Unreachable) as caught:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
@@ -16,7 +15,6 @@ from tests.support.suite import ZERO_ADDRESS, Suite
 from tests.support.uptime import ALL, apply_record, pick, root_of
 
 GARBAGE = keccak(b"garbage")
-ATTEMPTS = int(os.environ.get("HEARTH_REFUTE_ATTEMPTS", "300"))
 
 
 def many(n: int, mask: int = 7) -> list[bytes]:
@@ -255,61 +253,6 @@ def test_an_invented_leaf_fells_nothing(wide: Suite) -> None:
     m = 3
     invented = leaves[:64] + words(m << 32) + leaves[96:]
     refuse(wide, [struct, part, group, data, invented, siblings], "refuter: multiproof")
-
-
-@pytest.mark.attack("T41")
-def test_an_honest_report_survives_any_attempt(wide: Suite) -> None:
-    """Random proofs: bits flipped, words swapped, cut, doubled, of other groups, other headers, other reports."""
-    true = draft(wide, many(130), cut=[1])
-    true.send(wide)
-    rng = random.Random(5)
-    honest = [true.arguments(p, g) for p, g in ((0, 0), (1, 0), (1, 1))]
-    for _ in range(ATTEMPTS):
-        arguments = list(rng.choice(honest))
-        for _ in range(rng.randrange(1, 4)):
-            arguments = spoil(arguments, rng, honest)
-        with boa.reverts(), boa.env.anchor():
-            wide.refuter.refute(*arguments)
-    assert wide.hub.last_epoch() == 3
-
-
-def spoil(arguments: list[Any], rng: random.Random, honest: list[list[Any]]) -> list[Any]:
-    out = list(arguments)
-    k = rng.randrange(6)
-    if k == 0:
-        struct = list(out[0])
-        at = rng.randrange(len(struct))
-        value = struct[at]
-        if at == 4:
-            words_ = list(value)
-            words_[rng.randrange(len(words_))] = rng.choice((bytes(32), GARBAGE, rng.choice(words_)))
-            struct[at] = words_
-        elif isinstance(value, int):
-            struct[at] = value ^ 1 << rng.randrange(256)
-        else:
-            struct[at] = rng.choice((bytes(32), GARBAGE))
-        out[0] = tuple(struct)
-    elif k < 3:
-        out[k] = rng.choice((0, 1, 2, 33, 2**255, 2**256 - 1))
-    else:
-        out[k] = mangled(out[k], rng, rng.choice(honest)[k])
-    return out
-
-
-def mangled(data: bytes, rng: random.Random, other: bytes) -> bytes:
-    if not data:
-        return other
-    at = rng.randrange(len(data))
-    return rng.choice(
-        (
-            data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :],
-            data[: at // 32 * 32] + bytes(32) + data[at // 32 * 32 + 32 :],
-            data[:at],
-            data[32:],
-            other,
-            data[32:64] + data[:32] + data[64:],
-        )
-    )
 
 
 # ---- one by one
