@@ -16,8 +16,8 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from bench.row import Row, line, row
 from keepers.protocol.counters import Header
 from keepers.protocol.merge import Merged
 from keepers.protocol.rebuild import EpochLog, advance
@@ -89,17 +89,13 @@ ROWS = (
 )
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> list[Row]:
     """The rows of `make bench`."""
     out = []
     for id_, goal, measure in ROWS:
         value, note = measure()
-        out.append(
-            {
-                "id": id_, "value": round(value, 3), "unit": "s", "goal": goal, "peer": None, "peer_value": None,
-                "command": "python -m bench.rebuild", "note": f"{note}; processor time",
-            }
-        )  # fmt: skip
+        note = f"{note}; processor time of one core"
+        out.append(row(id_, round(value, 3), "s", goal, note=note, command="python -m bench.rebuild"))
     return out
 
 
@@ -113,15 +109,11 @@ def main() -> int:
     if options.real:
         from bench.month import compare
 
-        for line in compare(options.real, options.nodes, options.epochs):
-            print(line, flush=True)
+        for said in compare(options.real, options.nodes, options.epochs):
+            print(said, flush=True)
     else:
-        for row in rows():
-            mark = "ok   " if row["value"] <= row["goal"] else "short"
-            print(
-                f"{row['id']:24} {row['value']:>8} {row['unit']}  goal {row['goal']:>5}  {mark} {row['note']}",
-                flush=True,
-            )
+        for made in rows():
+            print(line(made), flush=True)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
     return 0
 
