@@ -163,7 +163,7 @@ def test_scale__figures_that_can_be_counted() -> None:
     }
     counts = [10, 1_000, 100_000]
     assert rows["body of one observation, bytes"] == [f"{Body.length(n):,}" for n in counts]
-    assert rows["heartbeats a second at every seat"] == ["0.03", "3.3", "333"]
+    assert rows["heartbeats a second at every seat, on average"] == ["0.03", "3.3", "333"]
     assert rows["gas of the report"][-1] == f"{gas.committed()['gas.report.100k_k5']:,}"
     changed = [[Record(i, 0, 0, 1) for i in range(n)] for n in (1, 10, 1_000)]
     sizes = [sum(len(p.data) for p in split_parts(r, [bytes(32)] * -(-len(r) // GROUP))) for r in changed]
