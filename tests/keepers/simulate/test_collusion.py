@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import random
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +31,7 @@ from keepers.protocol.refute import find
 from keepers.protocol.stake import value_of
 from keepers.protocol.units import GWEI, WAD, credits_for
 from keepers.protocol.uptime_tree import UptimeTree
+from keepers.simulate.state import Revert
 from scripts._profile import load_profile
 from tests.keepers.roles.town import PRICE, RENTER, Town, number
 
@@ -133,15 +135,20 @@ def _v27(signature: bytes) -> bytes:
     return compact(signature)
 
 
-@pytest.fixture
-def liars() -> Iterator[Liars]:
-    """A node up, and one lease of two GPUs that a renter has paid a day ahead."""
-    town = Liars(nodes=1, dark_limit=LIMIT)
+def ready(dark_limit: int) -> Liars:
+    """One node, active, and nothing rented yet."""
+    town = Liars(nodes=1, dark_limit=dark_limit)
     town.lie({})
     town.usable(1)
     town.world.call("standing", "activate", 0, *town.proof(0, 1), sender=1)
     town.lie({})
-    yield town
+    return town
+
+
+@pytest.fixture
+def liars() -> Liars:
+    """The same with the default profile's downtime limit."""
+    return ready(LIMIT)
 
 
 def reach(town: Liars, lease: int, noticed: int) -> LeaseReach:
@@ -204,6 +211,40 @@ def test_called_down_while_it_was_up__the_rent_and_the_bond(liars: Liars) -> Non
     assert denied + fallen <= total([bound], 0).uptime
     sheet = liars.world.escrow.sheets[0]
     assert sheet is not None and 0 <= bound.bond - bond_usd(sheet, RATE * GPUS) < WAD // 10**6
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_said_and_whatever_was__within_the_bound(seed: int) -> None:
+    """Random truths, random lies, random attention: rent paid for dark seconds, denied to bright ones, the bond."""
+    rng = random.Random(seed)
+    liars = ready(rng.choice((LIMIT, 2**32 - 1)))
+    lease = liars.rent(0, DAY, GPUS, RATE)
+    noticed = rng.choice((300, rng.randrange(300, DAY), 2 * DAY))
+    bound = reach(liars, lease, noticed)
+    provider, start = liars.terms(lease).provider, liars.terms(lease).start
+    before = liars.world.pool.bucket[provider].assets
+    if noticed < DAY:
+        liars.world.warp(start + noticed)
+        liars.stop(lease)
+    stop = liars.world.escrow.until(lease)
+    truth, told = {}, {}
+    for epoch in range(liars.world.hub.last_epoch + 1, end_of(liars, lease) + 1):
+        truth[epoch], told[epoch] = (rng.choice((0, FULL_MASK, rng.getrandbits(12))) for _ in range(2))
+        liars.lie({0: told[epoch]})
+    last, first = end_of(liars, lease), liars.calendar.epoch(start)
+    liars.usable(last)
+    liars.world.call("escrow", "anchor", lease, *liars.proof(0, first), sender=1)
+    with contextlib.suppress(Revert):  # it was not called down for as long as that
+        liars.world.call("escrow", "stop_dark", lease, *liars.proof(0, first), *liars.proof(0, last), sender=1)
+    liars.finish(lease)
+    wrong = sum(
+        (truth[e] ^ told[e]) >> k & 1 for e, k in (liars.calendar.slot_of(second) for second in range(start, stop))
+    )
+    paid = sum(not told[e] >> k & 1 for e, k in (liars.calendar.slot_of(second) for second in range(start, stop)))
+    assert liars.tally(provider) == RATE * GPUS * paid
+    fallen = credits_for((before - liars.world.pool.bucket[provider].assets) * GWEI, PRICE)
+    assert RATE * GPUS * wrong <= bound.rent and fallen <= bound.bond
+    assert RATE * GPUS * wrong + fallen <= total([bound], 0).uptime
 
 
 def test_called_down_where_it_checked_in__falls(liars: Liars) -> None:
