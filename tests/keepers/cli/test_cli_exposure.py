@@ -37,17 +37,3 @@ def test_exposure__of_an_open_lease(renter: Callable[..., Said], market: Market)
     text = renter("exposure").out
     assert "1 open lease" in text and "most that lies about uptime cost" in text
     assert renter("exposure", "--noticed", "soon").code == 2
-
-
-def test_exposure__what_was_settled_stays_within_reach_until_its_price_is_final(hearth: Call, ended: Market) -> None:
-    """Of the ended lease nothing is left in the escrow; its tallies count until their periods are closed."""
-    town = ended.town
-    hub, at = town.world.hub, ended.hearth.head()
-    dispute = town.parameters.dispute * town.calendar.epoch_seconds
-    tallies = {key: b.credits for key, b in town.world.escrow.tallies.items() if b.credits}
-    waiting = sum(
-        c for (_, p), c in tallies.items() if not hub.periods[p].closed(hub.last_epoch, at.timestamp, dispute)
-    )
-    assert 0 < waiting <= sum(tallies.values())
-    found = hearth("exposure", "--json", connect=lambda options: ended.hearth).data
-    assert (found["leases"], int(found["all_wei"])) == (0, waiting) and int(found["tallies_wei"]) == waiting
