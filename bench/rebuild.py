@@ -29,13 +29,18 @@ EPOCHS = 720
 SHARE = 100  # one node of so many deviates in an epoch
 
 
+def changed(nodes: int) -> int:
+    """How many of so many nodes deviate in an epoch."""
+    return max(1, nodes // SHARE)
+
+
 def logs(nodes: int, epochs: int, seed: int = 1) -> Iterator[EpochLog]:
     """Reports of a network in which 1 % of the nodes deviate an epoch: some for slots, some until they come back."""
     rng = random.Random(seed)
     tree = UptimeTree()
     for _ in range(epochs):
         records = []
-        for index in sorted(rng.sample(range(nodes), nodes // SHARE)):
+        for index in sorted(rng.sample(range(nodes), changed(nodes))):
             dark, u = tree.leaf(index).dark, tree.leaf(index).u
             mask = 0 if dark else rng.choice((0xF00, 0x800, 0x3C0, 1 << rng.randrange(11)))
             records.append(Record(index, 0, 0 if dark else u, mask))
@@ -74,12 +79,12 @@ def epoch(nodes: int, runs: int) -> tuple[float, str]:
     tree.apply_report(header, [Record(i, 0, 0, DARK if i % 7 == 0 else 1) for i in range(nodes)])
     best = 1e9
     for _ in range(runs):
-        records = [Record(i, 0, 1, rng.getrandbits(12)) for i in sorted(rng.sample(range(nodes), nodes // SHARE))]
+        records = [Record(i, 0, 1, rng.getrandbits(12)) for i in sorted(rng.sample(range(nodes), changed(nodes)))]
         header = tree.header.reported(count=nodes, challenged=True)
         began = time.process_time()
         tree.apply_report(header, records)
         best = min(best, time.process_time() - began)
-    return best, f"{nodes // SHARE:,} deviations, {nodes // SHARE // 64 + 1} running roots"
+    return best, f"{changed(nodes):,} deviations, {changed(nodes) // 64 + 1} running roots"
 
 
 ROWS = (
