@@ -398,7 +398,7 @@ def _read_receipt(place: str) -> Mapping[str, Any]:
         return document
     except OSError as error:
         raise HearthError("H1006", f"{said} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise HearthError(
             "H1006",
             f"{said} is no receipt",

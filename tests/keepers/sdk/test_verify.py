@@ -127,10 +127,14 @@ def test_receipt__the_same_in_a_file_and_at_a_url(lived: Town, checker: Verify, 
         assert not checker.receipt(url).right
 
 
+NONE = b'{"schema": "hearth.receipt/1"'
+HUGE = NONE + b', "data": {"lines": [], "id": "0x1", "deposited_wei": 1e999}}'
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
-    [(b"[]", "schema"), (b"{", "JSONDecodeError"), (b"[" * 65, "nested"), (b'{"schema": "hearth.receipt/1"}', "data")],
-    ids=["list", "broken", "deep", "empty"],
+    [(b"[]", "schema"), (b"{", "JSONDecodeError"), (b"[" * 65, "nested"), (NONE + b"}", "data"), (HUGE, "Overflow")],
+    ids=["list", "broken", "deep", "empty", "huge"],
 )
 def test_receipt__what_is_none_is_told_with_its_place(
     checker: Verify, tmp_path: Path, loopback: None, body: bytes, why: str
