@@ -40,9 +40,9 @@ GAS = (
     Goal("gas.report.10k_k5", "report of 10,000 nodes, 100 changed, 5 of 7 seats", 96_000),
     Goal("gas.report.10k_k11", "the same, 11 of 16 seats", 124_000),
     Goal("gas.report.100k_k5", "report of 100,000 nodes, 1,000 changed, 5 of 7 seats", 250_000),
-    Goal("gas.report.post", "a record of a posted part", 225),
-    Goal("gas.refute.10k", "fell a garbage root, 10,000 nodes", 1_300_000),
-    Goal("gas.refute.100k", "fell a garbage root, 100,000 nodes", 1_700_000),
+    Goal("gas.post_per_record", "a record of a posted part", 225),
+    Goal("gas.refute.root_10k", "fell a garbage root, 10,000 nodes", 1_300_000),
+    Goal("gas.refute.root_100k", "fell a garbage root, 100,000 nodes", 1_700_000),
     Goal("gas.leaf.read", "D(t) from one proof of depth 17, execution", 9_000),
     Goal("gas.node.register", "register a node", 165_000, ("staking", "register+stake node operator")),
 )

@@ -4,8 +4,8 @@
 
 The server is a process of its own on one core: the attester's ingest, admission and store behind its HTTP server. The
 sender is another process on another core, where there is one. Its beats are signed beforehand; every one must be
-counted, and all that are counted must be on the disk. A figure is the server's processor time; wall time, which the
-sender and everything else on the machine share, stands beside it.
+counted, and all that are counted must be on the disk. A rate is heartbeats a second of the server's processor time, all
+its threads; the rate on the wall, which the sender and everything else on the machine share, stands beside it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from bench.row import Row, line, row
 from keepers.chain.deployment import Allowances
 from keepers.chain.keys import LocalSigner
 from keepers.chain.ports import BlockRef
@@ -68,9 +69,9 @@ class Measured:
     latencies_ms: tuple[float, ...] = ()
 
     @property
-    def cpu_us(self) -> float:
-        """Microseconds of one core a heartbeat."""
-        return self.cpu_s / self.beats * 1e6
+    def per_core(self) -> float:
+        """Heartbeats a second of one core that does nothing else."""
+        return self.beats / self.cpu_s
 
     @property
     def p99_ms(self) -> float:
@@ -235,36 +236,33 @@ def measure(count: int = 20_000) -> tuple[Measured, Measured, Measured]:
     return many, single, half
 
 
-def rows(count: int = 20_000) -> list[dict[str, Any]]:
-    """Rows of bench.json: microseconds of one core a heartbeat, milliseconds, bytes."""
+def rows(count: int = 20_000) -> list[Row]:
+    """Rows of bench.json: heartbeats a second of one core, milliseconds, bytes."""
     many, single, half = measure(count)
     command = "python -m bench.ingest"
-    given = [
-        ("ingest.batch64_us", many.cpu_us, "us", 1e6 / BATCH_RATE, _said(many)),
-        ("ingest.single_us", single.cpu_us, "us", 1e6 / SINGLE_RATE, _said(single)),
-        ("ingest.p99_ms", half.p99_ms, "ms", P99_MS, f"at {SINGLE_RATE // 2:,} single heartbeats a second"),
-        ("ingest.beat_bytes", BEAT_BYTES, "bytes", WIRE_BYTES, "body of one heartbeat; a batch adds nothing"),
-    ]
+    at = f"at {SINGLE_RATE // 2:,} single heartbeats a second, half the goal"
+    size = "one heartbeat as it is packed; a batch adds nothing, the head of its request is not counted"
     return [
-        {
-            "id": id_, "value": round(value, 1), "unit": unit, "goal": round(goal, 1), "peer": None,
-            "peer_value": None, "command": command, "note": note,
-        }
-        for id_, value, unit, goal, note in given
+        row("ingest.batch64_per_core", round(many.per_core), "1/s", BATCH_RATE, note=_said(many), command=command,
+            at_least=True),
+        row("ingest.single_per_core", round(single.per_core), "1/s", SINGLE_RATE, note=_said(single), command=command,
+            at_least=True),
+        row("ingest.p99_ms", round(half.p99_ms, 1), "ms", P99_MS, note=at, command=command),
+        row("heartbeat.bytes", BEAT_BYTES, "bytes", WIRE_BYTES, note=size, command=command),
     ]  # fmt: skip
 
 
 def _said(run_: Measured) -> str:
-    return f"{run_.beats / run_.cpu_s:,.0f}/s of one core, {run_.beats / run_.wall_s:,.0f}/s on the wall"
+    wall = f"{run_.beats / run_.wall_s:,.0f}/s on the wall, which the sender and all else on the machine share"
+    return f"a processor second of the server, all its threads; {wall}"
 
 
 def main() -> int:
     """Prints the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=__doc__.splitlines()[0])
     parser.add_argument("--beats", type=int, default=20_000, help="heartbeats of a run")
-    for row in rows(parser.parse_args().beats):
-        mark = "ok" if row["value"] <= row["goal"] else "short"
-        print(f"{row['id']:20} {row['value']:>8,} {row['unit']:5} goal {row['goal']:>7,}  {mark:5}  {row['note']}")
+    for made in rows(parser.parse_args().beats):
+        print(line(made))
     return 0
 
 

@@ -273,10 +273,10 @@ def attestation(ch: Any) -> None:
         down = list(range(7, count, count // changed))
         row(ch, f"gas.report.{size}_k5", b.report(down), f"{count:,} nodes, {changed:,} records, 5 of 7 seats")
         b.report([i + 1 for i in down][: changed // 64 * 64], garbage=True)  # so that the last group is full
-        row(ch, f"gas.refute.{size}", refute(b), f"one group of 64 among {count:,} nodes, its root garbage")
+        row(ch, f"gas.refute.root_{size}", refute(b), f"one group of 64 among {count:,} nodes, its root garbage")
         if size == "10k":
             data = (b"\1" * 320 + keccak(b"root")) * 179 + b"\1" * 320
-            row(ch, "gas.report.post", -(-int(b.hub.gas("post", data)) // (180 * 64)), "a part of 11,520 records")
+            row(ch, "gas.post_per_record", -(-int(b.hub.gas("post", data)) // (180 * 64)), "a part of 11,520 records")
         ch.rpc("evm_revert", before)
     before = ch.rpc("evm_snapshot")
     b = Bench(ch, 10_000, 16)

@@ -16,8 +16,8 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from bench.row import Row, line, row
 from keepers.protocol.counters import Header
 from keepers.protocol.merge import Merged
 from keepers.protocol.rebuild import EpochLog, advance
@@ -29,13 +29,18 @@ EPOCHS = 720
 SHARE = 100  # one node of so many deviates in an epoch
 
 
+def changed(nodes: int) -> int:
+    """How many of so many nodes deviate in an epoch."""
+    return max(1, nodes // SHARE)
+
+
 def logs(nodes: int, epochs: int, seed: int = 1) -> Iterator[EpochLog]:
     """Reports of a network in which 1 % of the nodes deviate an epoch: some for slots, some until they come back."""
     rng = random.Random(seed)
     tree = UptimeTree()
     for _ in range(epochs):
         records = []
-        for index in sorted(rng.sample(range(nodes), nodes // SHARE)):
+        for index in sorted(rng.sample(range(nodes), changed(nodes))):
             dark, u = tree.leaf(index).dark, tree.leaf(index).u
             mask = 0 if dark else rng.choice((0xF00, 0x800, 0x3C0, 1 << rng.randrange(11)))
             records.append(Record(index, 0, 0 if dark else u, mask))
@@ -74,12 +79,12 @@ def epoch(nodes: int, runs: int) -> tuple[float, str]:
     tree.apply_report(header, [Record(i, 0, 0, DARK if i % 7 == 0 else 1) for i in range(nodes)])
     best = 1e9
     for _ in range(runs):
-        records = [Record(i, 0, 1, rng.getrandbits(12)) for i in sorted(rng.sample(range(nodes), nodes // SHARE))]
+        records = [Record(i, 0, 1, rng.getrandbits(12)) for i in sorted(rng.sample(range(nodes), changed(nodes)))]
         header = tree.header.reported(count=nodes, challenged=True)
         began = time.process_time()
         tree.apply_report(header, records)
         best = min(best, time.process_time() - began)
-    return best, f"{nodes // SHARE:,} deviations, {nodes // SHARE // 64 + 1} running roots"
+    return best, f"{changed(nodes):,} deviations, {changed(nodes) // 64 + 1} running roots"
 
 
 ROWS = (
@@ -89,17 +94,13 @@ ROWS = (
 )
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> list[Row]:
     """The rows of `make bench`."""
     out = []
     for id_, goal, measure in ROWS:
         value, note = measure()
-        out.append(
-            {
-                "id": id_, "value": round(value, 3), "unit": "s", "goal": goal, "peer": None, "peer_value": None,
-                "command": "python -m bench.rebuild", "note": f"{note}; processor time",
-            }
-        )  # fmt: skip
+        note = f"{note}; processor time of one core"
+        out.append(row(id_, round(value, 3), "s", goal, note=note, command="python -m bench.rebuild"))
     return out
 
 
@@ -113,15 +114,11 @@ def main() -> int:
     if options.real:
         from bench.month import compare
 
-        for line in compare(options.real, options.nodes, options.epochs):
-            print(line, flush=True)
+        for said in compare(options.real, options.nodes, options.epochs):
+            print(said, flush=True)
     else:
-        for row in rows():
-            mark = "ok   " if row["value"] <= row["goal"] else "short"
-            print(
-                f"{row['id']:24} {row['value']:>8} {row['unit']}  goal {row['goal']:>5}  {mark} {row['note']}",
-                flush=True,
-            )
+        for made in rows():
+            print(line(made), flush=True)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
     return 0
 

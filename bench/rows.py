@@ -2,8 +2,9 @@
 
     python -m bench.rows [--no-peers] [--no-replay]
 
-A row of bench.json: id, value, unit, goal, peer, peer_value, command, note. Gas is exact and repeats; the replay's
-seconds are those of this machine. What could not be measured has value null and a note that says why.
+A row of bench.json: id, value, unit, goal, bound ("<=" or ">=": the side of the goal on which the value should lie),
+peer, peer_value, command, note. Gas is exact and repeats; seconds and rates are those of this machine. What could not
+be measured has value null and a note that says why.
 """
 
 from __future__ import annotations
@@ -18,20 +19,17 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bench import ingest, ours, peers, rebuild
 from bench.chain import Chain
 from bench.goals import GAS, REPLAY_ID, REPLAY_MOST, SIZE_ID, SIZE_MOST, Goal
+from bench.row import Row, mark, row
 from tools.compile import build as compiled
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench.json"
-COMMAND = "make bench"
 NO_PEERS = "peers not measured: their harness is not here (set HEARTH_BENCH_PEERS to its folder)"
 NO_DATA = "not measured: the traces are not here (set HEARTH_DATA to the folder of nodes.csv)"
-
-Row = dict[str, Any]
 
 
 def alone() -> list[Row]:
@@ -55,23 +53,6 @@ def beside_peers(harness: Path | None) -> tuple[list[Row], str]:
         return peers.measure(harness), ""
     except peers.PeersUnavailable as error:
         return alone(), f"peers not measured: {error}"
-
-
-def row(
-    id_: str,
-    value: float | None,
-    unit: str,
-    goal: float,
-    peer: str | None = None,
-    peer_value: float | None = None,
-    note: str = "",
-    command: str = COMMAND,
-) -> Row:
-    """One row of bench.json."""
-    return {
-        "id": id_, "value": value, "unit": unit, "goal": goal, "peer": peer, "peer_value": peer_value,
-        "command": command, "note": note,
-    }  # fmt: skip
 
 
 def gas_rows(measured: Sequence[Row]) -> list[Row]:
@@ -152,15 +133,15 @@ def _children() -> float:
 
 def table(rows: Sequence[Row]) -> str:
     """What a person reads."""
-    lines = [f"{'id':28} {'ours':>10} {'goal':>10}       {'peer':>9}  ratio  note"]
+    lines = [f"{'id':28} {'ours':>10}    {'goal':>10}       {'peer':>9}  ratio  note"]
     for r in rows:
         value, peer = r["value"], r["peer_value"]
-        mark = "-" if value is None else "ok" if value <= r["goal"] else "short"
         ours_ = "-" if value is None else f"{value:,}"
         theirs = f"{peer:,}" if peer else ""
         ratio = f"{value / peer:5.2f}" if peer and value else ""
         note = r["note"] if not r["peer"] else f"{r['note']} (peer: {r['peer']})"
-        lines.append(f"{r['id']:28} {ours_:>10} {r['goal']:>10,} {mark:5} {theirs:>9}  {ratio:5}  {note}".rstrip())
+        goal = f"{r['bound']} {r['goal']:>10,}"
+        lines.append(f"{r['id']:28} {ours_:>10} {goal} {mark(r):5} {theirs:>9}  {ratio:5}  {note}".rstrip())
     return "\n".join(lines)
 
 

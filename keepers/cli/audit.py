@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -287,22 +287,20 @@ def _long(spans: tuple[Span, ...]) -> list[Span]:
 
 
 @command()
-@click.argument("what", metavar="LEASE|RECEIPT.json")
+@click.argument("what", metavar="LEASE|FILE|URL")
 @_FROM
 def verify(options: Options, what: str, start: Path | None) -> None:
     """Check one lease's bill from the chain alone: why each second was or was not paid, totals to the wei.
 
-    LEASE is a number or a 0x… id. A receipt is what `hearth receipt LEASE --json` gives. Exit 9 where it is wrong.
+    LEASE is a number or a 0x… id. FILE or URL is a receipt, as `hearth receipt LEASE --json` gives it. Exit 9 where the
+    bill or the receipt is wrong.
     """
     from keepers.sdk.verify import Verify
 
     with _audit(options) as (hearth, audit):
         checker: Verify = Verify(audit)
-        is_file = what.endswith(".json") or (not what.isdecimal() and not what.lower().startswith("0x"))
-        run: Callable[[], Verified] = (
-            (lambda: checker.receipt(Path(what), start)) if is_file else (lambda: checker.lease(what, start))
-        )
-        found = run()
+        is_lease = what.isdecimal() or (what.lower().startswith("0x") and not what.endswith(".json"))
+        found = checker.lease(what, start) if is_lease else checker.receipt(what, start)
     options.emit("verify", verified_data(found), lambda: verified_text(found), hearth)
     if not found.right:
         wrong = [check for check in found.checks if not check.right]

@@ -38,8 +38,15 @@ WHO_PAYS = {
 @command()
 @click.argument("what")
 def explain(options: Options, what: str) -> None:
-    """What an error code (H5001), an end reason (HOST_DOWN) or `exit-codes` means, and what to do."""
+    """What an error code (H5001), an end reason (HOST_DOWN), `exit-codes` or `collusion` means, and what to do."""
     text = what.strip()
+    if text.lower() == "collusion":
+        from keepers.cli.exposure import explained
+
+        data, said = explained()
+        options.emit("explain", data, lambda: said)
+        options.note("next  hearth exposure    the same of a network, now")
+        return
     if text.lower() in ("exit-codes", "exit_codes", "exit"):
         options.emit(
             "explain", EXIT_CODES, lambda: "\n".join(f"{code:>4}  {line}" for code, line in EXIT_CODES.items())

@@ -18,7 +18,7 @@ from keepers.cli.options import Command, Group, Options
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("init", "init", "Write a config and keys for a role; sends nothing."),
     "check": ("check", "check", "Test a set-up: chain, record, keys, database, ports, GPUs."),
-    "explain": ("explain", "explain", "What an error code, an end reason or the exit codes mean."),
+    "explain": ("explain", "explain", "What an error code, an end reason, the exit codes or collusion mean."),
     "version": ("version", "version", "Versions of the tool and of the contracts it understands."),
     "offers": ("offers", "offers", "Offers that can be taken now, cheapest first."),
     "rent": ("rent", "rent", "Rent GPUs: plan, confirm, pay, open the lease."),
@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": ("audit", "verify", "Check a lease's bill or a receipt from the chain alone."),
     "proof": ("audit", "proof", "The proof of a node's uptime after an epoch."),
     "rebuild": ("audit", "rebuild", "Every leaf and root from the chain alone; says which are right."),
+    "exposure": ("exposure", "exposure", "What a committee that lies could cost at most, now."),
     "tx": ("tx", "tx", "Transactions of the outbox: list, show."),
     "replay": ("replay", "replay", "Live a day of a real cluster on a local chain."),
     "simulate": ("simulate", "simulate", "A committee under attack on virtual time; a seed repeats a run."),

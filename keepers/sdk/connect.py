@@ -8,19 +8,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from keepers.chain.deployment import Deployment, load_record
 from keepers.chain.keys import LocalSigner, Signer, open_keystore
 from keepers.protocol.errors import HearthError
 from keepers.runtime.settings import Loaded, Settings, load
 from keepers.sdk.client import Hearth
+from keepers.sdk.fetch import fetch_url
 from keepers.sdk.limits import Limits
 from keepers.sdk.offers import MAX_BYTES
 from keepers.sdk.sections import SECTIONS
 from keepers.sdk.sending import WAIT_S, NothingSent, Outgoing, Paper
 from keepers.sdk.session import Session
-from keepers.wire.attester_client import make_http
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -132,7 +130,7 @@ def connect(
         operator=lambda: key_of(loaded.operator),  # type: ignore[attr-defined]
         role=acts_as.partition(" ")[0],
         offers=section.offers,
-        fetch=fetch_url,
+        fetch=fetch_offers,
         limits=Limits(
             _fraction(bounds.per_lease_usd), _fraction(bounds.per_day_usd), _fraction(bounds.max_usd_per_gpu_hour)
         ),
@@ -169,30 +167,9 @@ class Fresh:
         return getattr(self._reader, name)
 
 
-def fetch_url(url: str) -> bytes:
-    """The bytes at a URL, at most what a page of offers may have; no redirects. Raises H4201, H2007."""
-    try:
-        with make_http(10.0, answer_s=60.0) as client, client.stream("GET", url) as answer:
-            if answer.status_code != 200:
-                code = "H4201" if answer.status_code in (404, 410) else "H2007"
-                raise HearthError(code, f"{url} answers HTTP {answer.status_code}", next=("--offers FOLDER or URL",))
-            content = bytearray()
-            for piece in answer.iter_bytes():
-                content += piece
-                if len(content) > MAX_BYTES:
-                    raise HearthError(
-                        "H4201", f"{url} gives more than {MAX_BYTES} bytes", next=("--offers FOLDER or URL",)
-                    )
-            return bytes(content)
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise HearthError("H4201", f"{url[:200]!r} is no URL", why=str(error), next="--offers FOLDER or URL") from None
-    except httpx.HTTPError as error:
-        raise HearthError(
-            "H2007",
-            f"{url} cannot be fetched",
-            why=(type(error).__name__,),
-            next=("retrying is safe",),
-        ) from None
+def fetch_offers(url: str) -> bytes:
+    """The page of offers at a URL. Raises H4201, H2007."""
+    return fetch_url(url, MAX_BYTES, "H4201", "--offers FOLDER or URL")
 
 
 __all__ = ["LocalSigner", "NothingSent", "check_settings", "chosen_record", "connect", "key_of", "load_settings"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from keepers.chain.bounded_json import loads
 from keepers.chain.history import pages
+from keepers.chain.masking import mask_url
 from keepers.chain.ports import BlockRef, Call, Event
 from keepers.protocol.counters import Header, Leaf, mask_of
 from keepers.protocol.credits import Balance, bounty
@@ -31,9 +32,11 @@ from keepers.protocol.rebuild import Fault
 from keepers.protocol.seconds import EpochView, Span, Why, attested, mark_paid, spans
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.sdk.audit import Audit
+from keepers.sdk.fetch import fetch_url, is_url
 from keepers.sdk.reads import no_lease, parameter
 
 MAX_RECEIPT = 4 << 20  # bytes of a receipt that is read
+HOW_TO_MAKE = "hearth receipt LEASE --json > receipt.json makes one"
 ESCROW = "LeaseEscrow"
 
 
@@ -168,13 +171,16 @@ class Verify:
             books.bounty, books.returned, reported, roots, at,
         )  # fmt: skip
 
-    def receipt(self, path: Path, start: Path | None = None) -> Verified:
-        """Checks a receipt (`hearth receipt LEASE --json`) and the lease it is of. Raises H1006 for no receipt."""
-        document = _read_receipt(path)
+    def receipt(self, place: str, start: Path | None = None) -> Verified:
+        """Checks a receipt (`hearth receipt LEASE --json`) in a file or at a URL, and the lease it is of.
+
+        Raises H1006 for no receipt, H2007 for a place that does not answer.
+        """
+        document = _read_receipt(place)
         if document.get("chain_id") not in (None, self.deployment.chain_id):
             raise HearthError(
                 "H1006",
-                f"{path} is a receipt of chain {document['chain_id']}",
+                f"{_said(place)} is a receipt of chain {document['chain_id']}",
                 next=(f"--network of that chain; this is {self.deployment.network}",),
             )
         data = document["data"]
@@ -378,11 +384,10 @@ def _moved(event: Event) -> tuple[Any, ...]:
     return (event.block_number, "0x" + event.tx_hash.hex(), *(int(figure) for figure in figures))
 
 
-def _read_receipt(path: Path) -> Mapping[str, Any]:
+def _read_receipt(place: str) -> Mapping[str, Any]:
+    said = _said(place)
     try:
-        if path.stat().st_size > MAX_RECEIPT:
-            raise ValueError(f"it is larger than {MAX_RECEIPT >> 20} MiB")
-        document = loads(path.read_bytes())
+        document = loads(_bytes_of(place))
         if not isinstance(document, dict) or document.get("schema") != "hearth.receipt/1":
             raise ValueError("its schema is not hearth.receipt/1")
         for line in document["data"]["lines"]:
@@ -392,14 +397,30 @@ def _read_receipt(path: Path) -> Mapping[str, Any]:
             int(document["data"][name])
         return document
     except OSError as error:
-        raise HearthError("H1006", f"{path} cannot be read: {error.strerror}") from None
+        raise HearthError("H1006", f"{said} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise HearthError(
             "H1006",
-            f"{path} is no receipt",
+            f"{said} is no receipt",
             why=(f"{type(error).__name__}: {error}",),
-            next=("hearth receipt LEASE --json > receipt.json makes one",),
+            next=(HOW_TO_MAKE,),
         ) from None
+
+
+def _said(place: str) -> str:
+    """A place as messages name it: a URL may hold a token."""
+    return mask_url(place) if is_url(place) else place
+
+
+def _bytes_of(place: str) -> bytes:
+    """Of a file or URL. Raises OSError, ValueError for more than a receipt can have, and what `fetch_url` raises."""
+    if is_url(place):
+        return fetch_url(place, MAX_RECEIPT, "H1006", HOW_TO_MAKE)
+    with Path(place).open("rb") as file:
+        content = file.read(MAX_RECEIPT + 1)
+    if len(content) > MAX_RECEIPT:
+        raise ValueError(f"it is larger than {MAX_RECEIPT >> 20} MiB")
+    return content
 
 
 def _line(line: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -258,6 +258,10 @@ def test_verify__a_whole_lease__every_second_and_every_wei(
         "waiting",
         "unfunded",
     }
+    exposed = hearth("exposure", "--noticed", "20s")
+    assert (exposed["leases"], exposed["seats"]) == (1, 4)
+    assert int(exposed["credits_wei"]) == int(running["held_wei"]) and int(exposed["bonds_wei"]) > 0
+    assert int(exposed["rent_wei"]) <= 2 * RATE * 20 and int(exposed["all_wei"]) >= int(exposed["uptime_wei"]) > 0
     town.usable(first + 2)
     settled = town.settle(lease, int(town.people["stranger"], 16))
     town.warp(calendar.start(first + 4) + 6)

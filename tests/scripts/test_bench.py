@@ -15,6 +15,7 @@ import pytest
 
 from bench import gas, ingest, peers, readme, rows
 from bench.goals import GAS
+from bench.row import mark
 
 IDS = [
     "gas.lease.take",
@@ -35,15 +36,15 @@ IDS = [
     "gas.report.10k_k5",
     "gas.report.10k_k11",
     "gas.report.100k_k5",
-    "gas.report.post",
-    "gas.refute.10k",
-    "gas.refute.100k",
+    "gas.post_per_record",
+    "gas.refute.root_10k",
+    "gas.refute.root_100k",
     "gas.leaf.read",
     "gas.node.register",
     "size.max_runtime_bytes",
     "replay.day_50_s",
 ]
-KEYS = ["id", "value", "unit", "goal", "peer", "peer_value", "command", "note"]
+KEYS = ["id", "value", "unit", "goal", "bound", "peer", "peer_value", "command", "note"]
 
 
 def row_of(suite: str, action: str, peer: str, used: int) -> dict[str, Any]:
@@ -61,9 +62,14 @@ def test_ingest__every_beat_is_signed_distinct_and_counted(monkeypatch: pytest.M
     """A small run over a real socket: what is printed are the goals' own ids, and nothing is lost on the way."""
     monkeypatch.setattr(ingest, "NODES", 128)
     found = ingest.rows(320)
-    assert [r["id"] for r in found] == ["ingest.batch64_us", "ingest.single_us", "ingest.p99_ms", "ingest.beat_bytes"]
+    assert [(r["id"], r["unit"], r["bound"], r["goal"]) for r in found] == [
+        ("ingest.batch64_per_core", "1/s", ">=", 12_000),
+        ("ingest.single_per_core", "1/s", ">=", 5_000),
+        ("ingest.p99_ms", "ms", "<=", 50),
+        ("heartbeat.bytes", "bytes", "<=", 200),
+    ]
     assert all(list(r) == KEYS and r["value"] > 0 for r in found)
-    assert found[-1]["value"] <= found[-1]["goal"]
+    assert mark(found[-1]) == "ok"
     made = ingest.beats(ingest.signers(), 200, 100)
     assert len({(beat.node, beat.slot) for beat in made}) == 200 and len({beat.signature for beat in made}) == 200
 
@@ -78,11 +84,11 @@ def test_rows__every_figure_with_every_key(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(rows, "alone", lambda: OURS)
     monkeypatch.setattr(rows, "size_row", lambda: rows.row("size.max_runtime_bytes", 1, "bytes", 2))
     monkeypatch.setattr(rows.rebuild, "rows", lambda: [rows.row("rebuild.month_10k_s", 1, "s", 5)])
-    monkeypatch.setattr(rows.ingest, "rows", lambda: [rows.row("ingest.single_us", 1, "us", 5)])
+    monkeypatch.setattr(rows.ingest, "rows", lambda: [rows.row("ingest.single_per_core", 9, "1/s", 5, at_least=True)])
     monkeypatch.setattr(sys, "argv", ["rows", "--no-peers", "--no-replay"])
     assert rows.main() == 0
     written = json.loads(out.read_text())
-    assert [r["id"] for r in written] == [*IDS[:-1], "rebuild.month_10k_s", "ingest.single_us", IDS[-1]]
+    assert [r["id"] for r in written] == [*IDS[:-1], "rebuild.month_10k_s", "ingest.single_per_core", IDS[-1]]
     assert all(list(r) == KEYS for r in written)
     assert written[0]["value"] == 50_000
     assert written[-1]["value"] is None
@@ -114,13 +120,17 @@ def test_table__ok_short_and_not_measured() -> None:
             rows.row("a", 900, "gas", 1_000, "P", 1_800, "n"),
             rows.row("b", 1_001, "gas", 1_000),
             rows.row("c", None, "s", 600, note="why"),
+            rows.row("d", 12_000, "1/s", 12_000, at_least=True),
+            rows.row("e", 11_999, "1/s", 12_000, at_least=True),
         ]
     )
-    head, a, b, c = [line.split() for line in text.splitlines()]
+    head, a, b, c, d, e = [line.split() for line in text.splitlines()]
     assert head[:4] == ["id", "ours", "goal", "peer"]
-    assert a == ["a", "900", "1,000", "ok", "1,800", "0.50", "n", "(peer:", "P)"]
-    assert b == ["b", "1,001", "1,000", "short"]
-    assert c == ["c", "-", "600", "-", "why"]
+    assert a == ["a", "900", "<=", "1,000", "ok", "1,800", "0.50", "n", "(peer:", "P)"]
+    assert b == ["b", "1,001", "<=", "1,000", "short"]
+    assert c == ["c", "-", "<=", "600", "-", "why"]
+    assert d == ["d", "12,000", ">=", "12,000", "ok"]
+    assert e == ["e", "11,999", ">=", "12,000", "short"]
 
 
 # ---- the replay's row

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.keepers.cli.conftest import Call as Say
 from tests.keepers.sdk.test_audit import Chain, chain, deployment
+from tests.keepers.sdk.test_fetch import serving
 
 __all__ = ["chain", "deployment"]
 
@@ -41,3 +42,16 @@ def test_command__rebuild_and_proof__words_and_exit_codes(
     assert (data["right"], data["fault"]["epoch"], data["epoch"]) == (False, 41, 40)
     assert say("proof", "1", "41").code == 9
     assert say("proof", "1", "x").code == 2
+
+
+def test_command__verify__a_receipt_by_path_or_url(hearth: Say, chain: Chain, deployment: Any, loopback: None) -> None:
+    def say(*arguments: str) -> Any:
+        return hearth(*arguments, connect=lambda options: Box(chain, deployment))
+
+    with serving(200, b"{}") as url:
+        said = say("verify", f"{url}/r.json?key=abc")
+    assert said.code == 2 and "error[H1006]" in said.err and "is no receipt" in said.err and "abc" not in said.err
+    assert say("verify", f"{url}/r.json").code == 7, "nobody listens there any more"
+    assert "is no http or https URL" in say("verify", "ftp://127.0.0.1/r.json").err
+    assert "cannot be read" in say("verify", "0x.json").err
+    assert "there is no lease 3" in say("verify", "3").err

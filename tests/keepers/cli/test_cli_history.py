@@ -271,3 +271,20 @@ def test_key_rotate_operator__interrupted__goes_on_with_the_same_key(
     assert len([call for call in market.sent if call.function == "set_operator"]) == 1
     third = boss("key", "rotate", "operator", "--yes", "--json")  # done: once more is another key
     assert (third.data["generation"], third.data["keystore"][-15:]) == (2, "operator-3.json")
+
+
+# ---- exposure
+
+
+def test_exposure__what_was_settled_stays_within_reach_until_its_price_is_final(after: Call, ended: Market) -> None:
+    """Of the ended lease nothing is left in the escrow; its tallies count until their periods are closed."""
+    town = ended.town
+    hub, at = town.world.hub, ended.hearth.head()
+    dispute = town.parameters.dispute * town.calendar.epoch_seconds
+    tallies = {key: b.credits for key, b in town.world.escrow.tallies.items() if b.credits}
+    waiting = sum(
+        c for (_, p), c in tallies.items() if not hub.periods[p].closed(hub.last_epoch, at.timestamp, dispute)
+    )
+    assert 0 < waiting <= sum(tallies.values())
+    found = after("exposure", "--json").data
+    assert (found["leases"], int(found["all_wei"])) == (0, waiting) and int(found["tallies_wei"]) == waiting

@@ -71,6 +71,8 @@ def record(seats: Sequence[str], parameters: Parameters) -> Deployment:
                 "claim_s": parameters.claim,
                 "abandon_s": parameters.escrow_abandon,
                 "dispute_epochs": parameters.dispute,
+                "grace_epochs": parameters.grace,
+                "price_bound_bps": parameters.bound,
             },
             "contracts": contracts,
             "attesters": [{"seat": i, "address": seat, "url": f"http://seat-{i}"} for i, seat in enumerate(seats)],

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from keepers.protocol.errors import HearthError
 from keepers.protocol.nodes import Status
-from keepers.sdk.connect import fetch_url
+from keepers.sdk.connect import fetch_offers
 from keepers.sdk.offers import MAX_BYTES, from_json, load, to_json
 from tests.keepers.roles.town import OWNER, key
 from tests.keepers.sdk.conftest import RATE, Market
+from tests.keepers.sdk.test_fetch import serving
 
 
 def test_book__cheapest_first_ties_by_node(market: Market) -> None:
@@ -113,28 +112,18 @@ def test_place__a_page_at_a_url_is_a_list(market: Market) -> None:
 
 @pytest.mark.parametrize("url", ["http://", "http://[::1"])
 def test_fetch__no_url__is_not_called_away(url: str) -> None:
-    with pytest.raises(HearthError, match="is no URL") as error:
-        fetch_url(url)
+    with pytest.raises(HearthError, match="is no http or https URL") as error:
+        fetch_offers(url)
     assert (error.value.code, error.value.retryable) == ("H4201", False)
 
 
 def test_fetch__board_that_is_away_or_has_no_such_page(loopback: None) -> None:
-    class Board(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(int(self.path[1:]))
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
-
-    with HTTPServer(("127.0.0.1", 0), Board) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        for status, code, retryable in ((404, "H4201", False), (500, "H2007", True), (302, "H2007", True)):
-            with pytest.raises(HearthError, match=f"HTTP {status}") as error:
-                fetch_url(f"http://127.0.0.1:{server.server_port}/{status}")
-            assert (error.value.code, error.value.retryable) == (code, retryable)
-        server.shutdown()
+    for status, code, retryable in ((404, "H4201", False), (500, "H2007", True), (302, "H4201", False)):
+        with serving(status, b"") as url, pytest.raises(HearthError, match=f"HTTP {status}") as error:
+            fetch_offers(url)
+        assert (error.value.code, error.value.retryable) == (code, retryable)
     with pytest.raises(HearthError, match="cannot be fetched") as away:
-        fetch_url(f"http://127.0.0.1:{server.server_port}/x")
+        fetch_offers(url)
     assert (away.value.code, away.value.exit_code) == ("H2007", 7)
 
 

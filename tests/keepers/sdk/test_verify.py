@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from keepers.chain.ports import Event
 from keepers.protocol.errors import HearthError
 from keepers.protocol.seconds import Why
+from keepers.sdk import verify
 from keepers.sdk.audit import Audit
 from keepers.sdk.verify import Verified, Verify
 from tests.keepers.roles.town import Town, record
+from tests.keepers.sdk.test_fetch import serving
 
 
 @pytest.fixture(scope="module")
@@ -97,5 +101,69 @@ def test_a_receipt_whose_figures_are_none(checker: Verify, tmp_path: Path, figur
     data = f'{{"id":"0x1","lines":[],"deposited_wei":{figure},{totals}}}'
     (tmp_path / "receipt.json").write_text(f'{{"schema":"hearth.receipt/1","data":{data}}}')
     with pytest.raises(HearthError, match="is no receipt") as caught:
-        checker.receipt(tmp_path / "receipt.json")
+        checker.receipt(str(tmp_path / "receipt.json"))
     assert caught.value.code == "H1006"
+
+
+# ---- receipts, in a file or at a URL
+
+
+def receipt_of(found: Verified, town: Town) -> dict[str, Any]:
+    """The fields of `hearth receipt LEASE --json` that a check reads, told from the events."""
+    lines = []
+    for event in town.chain.log:
+        if event.args.get("id") != found.lease_id or event.name not in verify._MONEY:
+            continue
+        block, tx, seconds, deposited, paid, bounty, returned = verify._moved(event)
+        lines.append(
+            {"block": block, "tx": tx, "seconds": seconds, "deposited_wei": str(deposited), "paid_wei": str(paid),
+             "bounty_wei": str(bounty), "returned_wei": str(returned)}
+        )  # fmt: skip
+    totals = {name: str(getattr(found, name)) for name in ("deposited_wei", "paid_wei", "returned_wei", "held_wei")}
+    return {"schema": "hearth.receipt/1", "data": {"id": f"0x{found.lease_id:064x}", "lines": lines, **totals}}
+
+
+def test_receipt__the_same_in_a_file_and_at_a_url(lived: Town, checker: Verify, tmp_path: Path, loopback: None) -> None:
+    document = receipt_of(checker.lease(1), lived)
+    path = tmp_path / "receipt.json"
+    path.write_text(json.dumps(document))
+    with serving(200, path.read_bytes()) as url:
+        at_url = checker.receipt(f"{url}/receipt.json")
+    in_file = checker.receipt(str(path))
+    assert at_url.right and at_url.checks == in_file.checks
+    assert any("lines of the receipt stand on chain" in check.what for check in at_url.checks)
+    document["data"]["paid_wei"] = str(int(document["data"]["paid_wei"]) + 1)
+    with serving(200, json.dumps(document).encode()) as url:
+        assert not checker.receipt(url).right
+
+
+NONE = b'{"schema": "hearth.receipt/1"'
+HUGE = NONE + b', "data": {"lines": [], "id": "0x1", "deposited_wei": 1e999}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [(b"[]", "schema"), (b"{", "JSONDecodeError"), (b"[" * 65, "nested"), (NONE + b"}", "data"), (HUGE, "Overflow")],
+    ids=["list", "broken", "deep", "empty", "huge"],
+)
+def test_receipt__what_is_none_is_told_with_its_place(
+    checker: Verify, tmp_path: Path, loopback: None, body: bytes, why: str
+) -> None:
+    (tmp_path / "x.json").write_bytes(body)
+    with serving(200, body) as url:
+        for place in (url, str(tmp_path / "x.json")):
+            with pytest.raises(HearthError, match="is no receipt") as error:
+                checker.receipt(place)
+            assert error.value.code == "H1006" and place in str(error.value) and why in error.value.why[0]
+
+
+def test_receipt__larger_than_any(checker: Verify, tmp_path: Path, loopback: None) -> None:
+    body = b" " * (verify.MAX_RECEIPT + 1)
+    (tmp_path / "x.json").write_bytes(body)
+    with serving(200, body) as url, pytest.raises(HearthError, match="gives more than") as error:
+        checker.receipt(url)
+    assert error.value.code == "H1006"
+    with pytest.raises(HearthError, match="is no receipt"):
+        checker.receipt(str(tmp_path / "x.json"))
+    with pytest.raises(HearthError, match="cannot be read"):
+        checker.receipt(str(tmp_path / "none.json"))
