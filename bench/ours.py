@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,15 @@ def predicted(deployer: str, nonce: int) -> str:
 def blob(artifact: Any) -> dict[str, Any]:
     """What both harnesses deploy."""
     return {"abi": artifact.abi, "bytecode": artifact.code[2:], "deployed": artifact.runtime[2:], "linkReferences": {}}
+
+
+def rewind(ch: Any, snapshot: Any) -> None:
+    """Back to a snapshot. First the pool must be empty: anvil clears it a moment after the receipt is there, and what
+    is left in it would be mined again."""
+    while any(int(count, 16) for count in ch.rpc("txpool_status").values()):
+        time.sleep(0.01)
+    if ch.rpc("evm_revert", snapshot) is not True:
+        raise SystemExit(f"bench: no snapshot {snapshot}")
 
 
 class Bench:
@@ -277,12 +287,12 @@ def attestation(ch: Any) -> None:
         if size == "10k":
             data = (b"\1" * 320 + keccak(b"root")) * 179 + b"\1" * 320
             row(ch, "gas.post_per_record", -(-int(b.hub.gas("post", data)) // (180 * 64)), "a part of 11,520 records")
-        ch.rpc("evm_revert", before)
+        rewind(ch, before)
     before = ch.rpc("evm_snapshot")
     b = Bench(ch, 10_000, 16)
     b.live(1)
     row(ch, "gas.report.10k_k11", b.report(list(range(7, 10_000, 100))), "10,000 nodes, 100 records, 11 of 16 seats")
-    ch.rpc("evm_revert", before)
+    rewind(ch, before)
     b = Bench(ch)
     b.live(27)
     e, node = b.tree.header.epoch - 25, 77_777
@@ -429,7 +439,7 @@ def money(ch: Any) -> None:
     b.engine.tx("redeem", others[0], [p for p in have if b.escrow.call("tally", others[0], p)][:1], frm=ch.addr[50])
     before = ch.rpc("evm_snapshot")
     one = b.engine.gas("redeem", first, have[:1], frm=ch.addr[50])
-    ch.rpc("evm_revert", before)
+    rewind(ch, before)
     many = b.engine.gas("redeem", first, have, frm=ch.addr[50])
     row(ch, "gas.credits.redeem", one, "one period")
     row(ch, "gas.credits.redeem_next", (many - one) // (len(have) - 1), f"{len(have)} periods in one call: {many:,}")
@@ -450,6 +460,6 @@ if __name__ == "__main__":
         for suite in SUITES.values():
             snapshot_id = chain.rpc("evm_snapshot")
             suite(chain)
-            chain.rpc("evm_revert", snapshot_id)
+            rewind(chain, snapshot_id)
     finally:
         chain.stop()

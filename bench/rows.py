@@ -39,7 +39,7 @@ def alone() -> list[Row]:
         for suite in ours.SUITES.values():
             before = chain.rpc("evm_snapshot")
             suite(chain)
-            chain.rpc("evm_revert", before)
+            ours.rewind(chain, before)
         return chain.rows
     finally:
         chain.stop()

@@ -30,6 +30,7 @@ CHAIN_ID = 31_337
 MNEMONIC = "test test test test test test test test test test test junk"
 _START_LIMIT = 20.0  # seconds; 0.25 is usual, a loaded machine needs more
 _PR_SET_PDEATHSIG = 1
+_POOL_LIMIT = 2.0  # seconds: mined transactions are gone from the pool in milliseconds
 
 
 class RpcError(Exception):
@@ -187,6 +188,19 @@ class Anvil:
             error = answer["error"]
             raise RpcError(method, str(error.get("message", error)), error.get("data"))
         return answer["result"]
+
+    def rewind(self, snapshot: str) -> None:
+        """Back to a snapshot of `evm_snapshot`. Raises RpcError where there is no such snapshot.
+
+        The pool is emptied first: anvil clears it a moment after a receipt is there, and what is left in it would be
+        mined again.
+        """
+        end = time.monotonic() + _POOL_LIMIT
+        while any(int(count, 16) for count in self.call("txpool_status").values()) and time.monotonic() < end:
+            time.sleep(0.01)
+        self.call("anvil_dropAllTransactions")
+        if self.call("evm_revert", snapshot) is not True:
+            raise RpcError("evm_revert", f"no snapshot {snapshot}")
 
     def stop(self) -> None:
         """Ends the chain; repeating it is harmless."""

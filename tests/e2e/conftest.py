@@ -34,7 +34,7 @@ def town(network: LocalNetwork) -> Iterator[Town]:
     owner = network.record.parameters["owner"]
     everybody = {name: network.key(name).address for name in NAMES} | {"owner": owner}
     yield Town(chain, network.record, [seat.key.signer() for seat in network.seats], everybody)
-    assert chain.call("evm_revert", before) is True
+    chain.rewind(before)
 
 
 @pytest.fixture

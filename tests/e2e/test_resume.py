@@ -91,7 +91,7 @@ def profile() -> Profile:
 def site(chain: Anvil) -> Iterator[d.Site]:
     before = chain.call("evm_snapshot")
     yield d.look(chain, DEPLOYER.address)
-    assert chain.call("evm_revert", before) is True
+    chain.rewind(before)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_resume__power_cut_at_every_send__completes_once(
         assert all(len(journal.sends(step.nonce)) == 1 for step in plan.steps)
         for step in plan.steps:
             assert chain.call("eth_getCode", step.address, "latest") != "0x"
-        assert chain.call("evm_revert", before) is True
+        chain.rewind(before)
 
 
 def test_send__more_gas_than_a_block_holds__each_is_sent_once(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
