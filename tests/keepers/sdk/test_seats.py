@@ -12,6 +12,7 @@ from keepers.protocol.seats import REPEAT
 from keepers.protocol.units import WAD
 from keepers.sdk import evidence
 from keepers.sdk.client import Hearth
+from keepers.simulate.state import Revert
 from keepers.wire.signatures import compact
 from tests.keepers.roles.town import OWNER, key, number
 from tests.keepers.roles.world_chain import ADDRESSES
@@ -224,6 +225,12 @@ def test_punish__a_tenth__then_all__by_anyone(market: Market, seated: list[Heart
     stranger.apply_table()
     view = seated[0].seat()
     assert view.next[-1].startswith("use another account")
+    wait(market, view.free_at - view.now)
+    refusal("H2585", seated[0], "withdraw_bond")
+    refusal("H2578", seated[0], "join", 1)
+    for call, says in ((("join", 1, "https://s.example"), "withdraw first"), (("withdraw",), "nothing left")):
+        with pytest.raises(Revert, match=says):
+            market.town.world.call("committee", *call, sender=int(seated[0].address, 16))
 
 
 def paper(market: Market, seat: int, signer: str, second_view: int = 7, **changes: object) -> str:
