@@ -28,7 +28,7 @@ from keepers.protocol.hashing import keccak, word
 from keepers.protocol.leaf_words import apply_words
 from keepers.protocol.merkle import depth_of, multiproof
 from keepers.protocol.rebuild import EpochLog
-from keepers.protocol.records import DARK, FULL_MASK, GROUP, GROUP_BYTES, RECORD_BYTES, Record
+from keepers.protocol.records import DARK, FULL_MASK, GROUP, GROUP_BYTES, MAX_POSTED_BYTES, RECORD_BYTES, Record
 from keepers.protocol.refute import find, refutation
 from keepers.simulate.refuter import SignedReport, judge
 from tests.support.court import Court, Signed, records_of
@@ -316,7 +316,9 @@ def lengths(trial: Trial, all_: bool) -> Iterator[tuple[int, bytes]]:
         cuts = range(len(data)) if all_ else sorted({c for c in near if 0 <= c < len(data)})
         yield from ((part, data[:cut]) for cut in cuts if cut or not posted)
         for at in cuts:
-            yield part, data[:at] + bytes([0] * (1 + at % 4)) + data[at:]
+            longer = data[:at] + bytes(1 + at % 4) + data[at:]
+            if not posted or len(longer) <= MAX_POSTED_BYTES:  # the hub takes no longer one
+                yield part, longer
 
 
 def _malformed(length: int) -> bool:
