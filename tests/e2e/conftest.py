@@ -11,7 +11,7 @@ from keepers.localnet.network import LocalNetwork, people
 from tests.e2e.town import Town
 
 TOKENS = 100_000  # whole test tokens a person
-NAMES = ("provider", "other", "renter", "stranger", "seat")
+NAMES = ("provider", "other", "renter", "stranger", "seat", "watcher")
 
 
 @pytest.fixture(scope="session")

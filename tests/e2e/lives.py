@@ -115,6 +115,12 @@ class Lives:
         path = self._settings("settler", {"settler": key.section()})
         self._add("settler", "settler", path, key.address)
 
+    def add_watcher(self, submit: bool = True) -> Keeper:
+        """A watcher that proves what it finds."""
+        key = self.network.key("watcher")
+        path = self._settings("watcher", {"watcher": {**key.section(), "submit": submit}})
+        return self._add("watcher", "watcher", path, key.address)
+
     def add_agent(self, name: str, nodes: Mapping[int, bytes], model: str, gpus: int) -> None:
         """An agent of `nodes`: index -> secret of the node's key. Their GPUs are a stand-in."""
         stores = [self._keystore(f"{name}-{node}", secret) for node, secret in nodes.items()]

@@ -19,7 +19,7 @@ from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import Merged
 from keepers.protocol.messages import Ask, Domain, RegisterNode, Take, fingerprints_hash, pack_nodes
 from keepers.protocol.records import Record
-from keepers.protocol.report import build, is_challenged, pack_signatures
+from keepers.protocol.report import build, is_challenged, pack_signatures, view_number
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.wire.signatures import compact
 from scripts._rehearsal import reason
@@ -167,7 +167,8 @@ class Town:
         challenged = bool(drawn) and is_challenged(drawn, self.calendar.start(e), self.calendar.epoch_seconds)
         generation, _, _ = self.read("AttestationHub", "committee", e)
         merged = self._merged(dict(masks or {}), count, price)
-        built = build(self.tree, merged, count=count, view=0, challenged=challenged)
+        view = view_number(int(self.read("AttestationHub", "cancels", e)), 0)
+        built = build(self.tree, merged, count=count, view=view, challenged=challenged)
         digest = self.digests[e] = built.digest(generation, self.domain("AttestationHub"))
         who, sigs = pack_signatures({s: compact(self.seats[s].sign_digest(digest)) for s in range(QUORUM)})
         arguments = (built.previous, built.root, built.facts.pack(), built.part_words, built.data, who, sigs)

@@ -16,6 +16,7 @@ class State(StrEnum):
 
     OPEN = "open"  # can be proven, and is not on chain yet
     COMMITTED = "committed"  # the finder's commitment is on chain; the proof follows
+    SENT = "sent"  # the chain holds it, and our own transaction may be why: the outbox will tell
     WAITING = "waiting"  # something that is to be shown first
     UNPAID = "unprofitable"  # pays less than its gas, and the settings leave such things to others
     UNPROVABLE = "unprovable"
@@ -25,7 +26,7 @@ class State(StrEnum):
     GONE = "gone"  # it fell with another, or a reorg took it back
 
 
-UNSETTLED = (State.OPEN, State.COMMITTED, State.WAITING, State.UNPAID, State.UNPROVABLE, State.LATE)
+UNSETTLED = (State.OPEN, State.COMMITTED, State.SENT, State.WAITING, State.UNPAID, State.UNPROVABLE, State.LATE)
 SETTLED = (State.OURS, State.OTHER, State.GONE)
 
 
@@ -45,8 +46,8 @@ class Policy:
 class Finding:
     """Something false. `number`: which report of the epoch, by its cancels; `node` and `seat`: -1 where it names none.
     `deadline`: second from which it can no longer be shown, 0 = none; `bounty` in wei of the token, `gas` of all that
-    has to be sent. `committed`: second of our commitment, 0 = none. `outcome`: a settled state once the chain holds it,
-    or no longer holds what it is about."""
+    has to be sent. `committed`: second of our commitment, 0 = none. `outcome`: a settled state, or SENT, once the
+    chain holds it or no longer holds what it is about."""
 
     key: str
     kind: str

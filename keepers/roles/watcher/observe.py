@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from keepers.chain.contracts import Suite
-from keepers.chain.ports import ZERO_ADDRESS, BlockRef, Call, Reader, Sent, TxState
+from keepers.chain.ports import OPEN_STATES, ZERO_ADDRESS, BlockRef, Call, Reader, Sent, TxState
 from keepers.protocol.hashing import keccak
 from keepers.protocol.messages import Domain, Report
 from keepers.protocol.refute import Refutation, find
@@ -187,10 +187,10 @@ class Lookout:
         if key in self._settled:
             return
         finding = self._punishment(key, epoch, number, at)
-        if finding is None or (finding.outcome is not None and key not in known):
+        if finding is None or (finding.outcome in (State.OURS, State.OTHER) and key not in known):
             self._settled.add(key)
-            return
-        found[key] = finding
+        elif finding.outcome is not State.GONE or key in known:
+            found[key] = finding
 
     def _punishment(self, key: str, epoch: int, number: int, at: BlockRef) -> Finding | None:
         """None where nothing stands behind the signers."""
@@ -255,8 +255,9 @@ class Lookout:
             fault = int(self._suite.refuter.fault_of(finding.epoch, finding.number, at=at))
             if fault:
                 finder = f"0x{fault >> 96:040x}"
-                ours = finder == self._who if finder != ZERO_ADDRESS else self._is_done(finding.key)
-                return replace(finding, outcome=State.OURS if ours else State.OTHER)
+                if finder == ZERO_ADDRESS:
+                    return replace(finding, outcome=self._ours(finding.key))
+                return replace(finding, outcome=State.OURS if finder == self._who else State.OTHER)
             return replace(finding, outcome=State.GONE)
         if not self._fell(finding, at):
             return replace(finding, outcome=State.GONE)
@@ -267,11 +268,13 @@ class Lookout:
         return int(self._suite.hub.cancels(finding.epoch, at=at)) > finding.number
 
     def _ours(self, key: str) -> State:
-        return State.OURS if self._is_done(key) else State.OTHER
-
-    def _is_done(self, key: str) -> bool:
+        """Who showed what the chain holds: while our own transaction is on its way, nobody can say."""
         sent = self._sent(row_key(key, "prove"))
-        return sent is not None and sent.state in _DONE
+        if sent is None:
+            return State.OTHER
+        if sent.state in _DONE:
+            return State.OURS
+        return State.SENT if sent.state in OPEN_STATES else State.OTHER
 
 
 def row_key(key: str, step: str) -> str:

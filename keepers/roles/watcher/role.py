@@ -230,7 +230,7 @@ class Watcher(Role[WatcherView, WatcherPlan]):
         finding, metrics = verdict.finding, self.context.metrics
         if before is None and metrics:
             metrics.watcher.findings.labels(self.context.deployment.network, finding.kind).inc()
-        alarming = bool(verdict.code) and verdict.state is not State.COMMITTED
+        alarming = bool(verdict.code) and verdict.state not in (State.COMMITTED, State.SENT)
         self.log.log(
             logging.ERROR if alarming else logging.INFO,
             "epoch %d: %s: %s", finding.epoch, verdict.state.value, finding.why,

@@ -195,7 +195,7 @@ def test_honest_seats__nothing_is_found(town: Town) -> None:
 
 
 def test_signed__shows_both_signatures_of_a_place_and_what_they_stand_for(town: Town) -> None:
-    """A seat that sends a second signature for a view is answered as before, counted once, and shown twice."""
+    """A seat's second signature for a view counts for nothing, and is shown beside the first."""
     attester = town.attesters[0]
     e = town.world.hub.last_epoch
     router = Router(attester.routes())

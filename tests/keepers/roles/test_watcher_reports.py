@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from keepers.chain.ports import TxState
+from keepers.chain.ports import Sent, TxState
 from keepers.protocol.hashing import keccak
 from keepers.protocol.records import FULL_MASK
 from keepers.roles.watcher.facts import Policy, State
@@ -264,3 +264,21 @@ def test_short_of_time__refuted_without_a_commitment() -> None:
     made.looks(watcher, times=4)
     assert made.mined("commit", "refute") == [("refute", "ok")]
     assert made.world.refuter.fault_of(e, 0) >> 96 == 0
+
+
+def test_own_proof_that_the_outbox_has_not_confirmed_yet__is_nobody_elses() -> None:
+    """The follower sees the block before the outbox has its receipt."""
+    made = Watched()
+    watcher = made.watch()
+    made.check_in(1, 3)
+    made.report(made.records([1], 0b1000))
+    made.look(watcher)
+    sender = made.chain.senders[watcher.account]
+    ((name, done),) = [(k, row) for k, row in sender.rows.items() if row.state is TxState.DONE]
+    sender.rows[name] = Sent(name, TxState.PENDING)
+    made.look(watcher)
+    assert [v.state for v in watcher.verdicts] == [State.SENT]
+    sender.rows[name] = done
+    made.look(watcher)
+    assert [row.state for row in watcher.findings.all()] == [State.OURS] and watcher.verdicts == ()
+    assert made.mined("refute_checkin") == [("refute_checkin", "ok")]
