@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from keepers.sdk.reads import Reads
 
 FREE_BYTES = 1 << 30  # a node's database of a year; below it a check warns
-FIRST_LOGS = 5_000  # blocks of one question
+FIRST_LOGS, FIRST_PAGES = 5_000, 40  # blocks of one question, and how many are asked
 GAS_DAYS_WARN = 14  # days of gas below which a check warns
 CONTRACTS = ("genesis block", "code", "contract version")  # what they say is worth nothing on a wrong chain
 Said = tuple[str, str]
@@ -412,10 +412,12 @@ class Probes:
         at = reads.reader.head()
         last = int(reads.suite.hub.last_epoch(at=at))
         first = self.record.first_block
-        for to in range(first, at.number + 1, FIRST_LOGS):
-            found = reads.reader.events(to, min(at.number, to + FIRST_LOGS - 1), HUB, ("CommitteeSet",))
+        for low in range(first, min(at.number + 1, first + FIRST_PAGES * FIRST_LOGS), FIRST_LOGS):
+            found = reads.reader.events(low, min(at.number, low + FIRST_LOGS - 1), HUB, ("CommitteeSet",))
             if found:
                 return "ok", f"{last} epochs reported, logs from block {found[0].block_number} on"
+        if at.number >= first + FIRST_PAGES * FIRST_LOGS:
+            return "warn", f"no log of the hub in the first {FIRST_PAGES * FIRST_LOGS:,} blocks after the deployment"
         if last:
             raise HearthError(
                 "H2006",

@@ -246,4 +246,4 @@ def _place(s: Statement) -> Place:
     return s.place
 
 
-__all__ = ["Committee", "Statement"]
+__all__ = ["Committee"]

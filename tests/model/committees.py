@@ -86,7 +86,7 @@ class SeatDriver(RefutingDriver):
 
     def do_twice(self, rng: random.Random) -> Call | None:
         """Two statements of a seat; mostly of one place, sometimes of two, or of somebody else."""
-        hub, c = self.world.hub, self.world.committee
+        hub = self.world.hub
         generation = rng.randrange(1, hub.generation + 1)
         found = hub.committees[generation]
         assert found is not None

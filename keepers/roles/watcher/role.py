@@ -33,16 +33,7 @@ from keepers.roles.watcher import decide as rules
 from keepers.roles.watcher.act import Dispatcher
 from keepers.roles.watcher.books import Books
 from keepers.roles.watcher.evidence import Evidence
-from keepers.roles.watcher.facts import (
-    SETTLED,
-    UNSETTLED,
-    Finding,
-    Policy,
-    State,
-    Verdict,
-    WatcherPlan,
-    WatcherView,
-)
+from keepers.roles.watcher.facts import UNSETTLED, Policy, State, Verdict, WatcherPlan, WatcherView
 from keepers.roles.watcher.findings import Findings
 from keepers.roles.watcher.observe import Lookout
 from keepers.roles.watcher.states import States
@@ -257,4 +248,4 @@ class Watcher(Role[WatcherView, WatcherPlan]):
             group.deadline.labels(self.context.deployment.network).set(min(deadlines, default=NEVER))
 
 
-__all__ = ["SETTLED", "Finding", "Policy", "Watcher"]
+__all__ = ["Policy", "Watcher"]

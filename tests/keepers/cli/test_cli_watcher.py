@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from keepers.chain.keys import keystore_address
 from keepers.cli.main import run
 from keepers.cli.options import Options
+from keepers.cli.up import build_role, configured
 from keepers.cli.watcher import FAULT
 from keepers.roles.watcher import role
 from keepers.sdk.client import Hearth
+from keepers.sdk.connect import load_settings
 from keepers.wire.attester_client import make_http
 from tests.keepers.cli.conftest import Call
 from tests.keepers.roles.town import record
@@ -140,3 +143,20 @@ def test_check_watcher__needs_no_key_to_look(hearth: Call) -> None:
     assert said.code == 9, "no network is chosen"
     assert {"record", "endpoints", "reports", "attesters"} <= set(findings)
     assert "gas watcher" not in findings
+
+
+def test_up__without_a_key_a_watcher_looks_with_one_it_may_submit(hearth: Call, home: Path) -> None:
+    """`hearth up --roles watcher` needs none; a key alone makes it one of the roles of the config."""
+    deployment = record([seat.address for seat in Watched().seats], Watched().parameters)
+
+    def settings() -> Any:
+        return load_settings({}).settings
+
+    made = build_role("watcher", settings(), deployment)
+    assert made.name == "watcher" and made.signer() is None and configured(settings()) == []
+    assert hearth("init", "watcher").code == 0
+    made = build_role("watcher", settings(), deployment)
+    assert made.signer() is None and configured(settings()) == ["watcher"], "it has a key and sends nothing yet"
+    assert hearth("config", "set", "watcher.submit", "true").code == 0
+    signer = build_role("watcher", settings(), deployment).signer()
+    assert signer is not None and signer.address == keystore_address(home / ".local/share/hearth/keys/watcher.json")
