@@ -34,7 +34,6 @@ MAX_NODES = 1 << 17
 BEATS_LIMIT = 262_144  # bytes: a batch of 512 beats is about 140 kB
 MAX_SHOWN = 1_024  # signatures of an epoch that are shown to who asks
 MAX_SHOWN_OBSERVATIONS = 124  # four a seat
-MAX_SHOWN_STATEMENTS = 64
 BODY_LIMIT = 400_000  # bytes: two a node, 131,072 nodes, in base64
 
 
@@ -106,15 +105,10 @@ class SeatRecord(msgspec.Struct, array_like=True, forbid_unknown_fields=True, fr
 
 
 class EpochRecord(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    """What a seat holds of all that was signed for an epoch. `statements`: (kind, words) of reports and void reports as
-    `protocol.statements` has them, what the digests of the signatures stand for."""
+    """What a seat holds of all that was signed for an epoch, second signatures of one place too."""
 
     observations: Annotated[list[SignedObs], Meta(max_length=MAX_SHOWN_OBSERVATIONS)]
     signatures: Annotated[list[SeatSignature], Meta(max_length=MAX_SHOWN)]
-    statements: Annotated[
-        list[tuple[Annotated[int, Meta(ge=1, le=2)], Annotated[list[Word], Meta(min_length=5, max_length=6)]]],
-        Meta(max_length=MAX_SHOWN_STATEMENTS),
-    ]
 
 
 T = TypeVar("T")

@@ -294,7 +294,7 @@ class _Files:
     def receipt(self, data: bytes) -> None:
         """`hearth verify FILE`."""
         self._path.write_bytes(data)
-        _read_receipt(self._path)
+        _read_receipt(str(self._path))
 
     def sign_log(self, data: bytes) -> None:
         """`hearth signlog import FILE`."""
@@ -345,7 +345,7 @@ def lanes() -> list[Lane]:
         b"\x03" + encode(SeatSignature(1, 5, 1, rng.randbytes(32), 3, rng.randbytes(64), rng.randbytes(160))),
         *(b"b" + body for body in bodies),
     ]
-    record = SeatRecord(obs, [SeatSignature(0, 5, 1, rng.randbytes(32), 3, rng.randbytes(64))] * 3)
+    record = SeatRecord(obs, [SeatSignature(0, 5, 1, rng.randbytes(32), 3, rng.randbytes(64), rng.randbytes(192))] * 3)
     observations.append(b"\x04" + encode(record))
     proofs, files = _Proofs(), _Files(Path(_FOLDER.name))
     leaves, receipt, log, offer = files.seeds()

@@ -95,7 +95,7 @@ class SeatDriver(RefutingDriver):
         epoch, view = rng.randrange(1, 9), rng.choice((0, 1, 1 << 16))
         kinds = rng.choice(((OBSERVATION, OBSERVATION), (REPORT, REPORT), (REPORT, VOID), (VOID, VOID)))
         made = [self.statement(rng, kind, generation, epoch, view, index, who) for kind in kinds]
-        digests = [s.digest(c._hub.domain) for s in made]
+        digests = [s.digest(self.world.hub.domain) for s in made]
         finder = rng.choice(self.people)
         if rng.random() < 0.5:
             claim = keccak(word(finder) + b"".join(digests))

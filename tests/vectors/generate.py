@@ -269,6 +269,7 @@ def typed_messages() -> dict[str, Any]:
         messages.VoidReport(1, 9, 12, h[0], 65_537),
         messages.Heartbeat(4, 9, 11, 123_456, h[3], h[0]),
         messages.SignedObservation(1, 9, 3, h[1], 5 * 10**11),
+        messages.ProposedSet(9, 65_537, 9, h[2], h[3]),
     ]
     out = []
     for m in examples:

@@ -17,7 +17,6 @@ from keepers.chain.ports import BlockRef
 from keepers.protocol.errors import HearthError
 from keepers.protocol.merge import Body
 from keepers.protocol.messages import Domain
-from keepers.protocol.statements import Statement
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.roles.attester.decide import Schedule
 from keepers.roles.attester.exchange import Exchange
@@ -183,10 +182,6 @@ class Desk:
     def remember(self, built: Built) -> None:
         """Keep it for `built_of`."""
         self.built[built.epoch, built.digest, self.ring_word] = built
-
-    def statements(self, epoch: int) -> list[Statement]:
-        """What the digests of an epoch stand for that we have computed, the newest last."""
-        return [Statement.of(built.message) for (e, _, _), built in list(self.built.items()) if e == epoch]
 
     def follow(self, at: BlockRef) -> None:
         """Bring the rebuilt tree to the head; notice a new report, or one that a reorg took back."""

@@ -290,12 +290,12 @@ class Exchange:
 
     def everything(self, epoch: int) -> EpochRecord:
         """What is held here that any seat signed for an epoch, second signatures of one place too; the newest first
-        where it is too much to show. No statements: the desk knows what digests stand for."""
+        where it is too much to show."""
         with self._lock:
             observations = [held.signed for held in self._held.get(epoch, {}).values()]
             places = (*self._signed.items(), *self._second.items())
             signatures = [given for place, given in places if place[0] == epoch]
-        return EpochRecord(observations[-MAX_SHOWN_OBSERVATIONS:], signatures[-MAX_SHOWN:], [])
+        return EpochRecord(observations[-MAX_SHOWN_OBSERVATIONS:], signatures[-MAX_SHOWN:])
 
     # ------------------------------------------------------------------ giving
 

@@ -6,22 +6,17 @@ It says nothing that is secret. `…/signed` is what watchers compare: all signa
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from keepers.protocol.statements import Statement
 from keepers.roles.attester.exchange import Exchange
 from keepers.roles.attester.observe import Seen
-from keepers.wire.codec import MAX_SHOWN_STATEMENTS, encode
+from keepers.wire.codec import encode
 from keepers.wire.routing import Refused, Request, Response, Route
 
 
-def read_routes(
-    exchange: Exchange, seen: Seen, last: Callable[[], int], statements: Callable[[int], Sequence[Statement]]
-) -> list[Route]:
-    """The routes; `last` gives the newest reported epoch, `statements` what the digests of an epoch stand for."""
+def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list[Route]:
+    """The routes; `last` gives the newest reported epoch."""
 
     def epoch(request: Request) -> Response:
         number = _number(request.params["epoch"])
@@ -46,9 +41,7 @@ def read_routes(
         return Response(200, encode(exchange.record(*numbers)))
 
     def signed(request: Request) -> Response:
-        number = _number(request.params["epoch"])
-        said = [(made.kind, list(made.words)) for made in statements(number)[-MAX_SHOWN_STATEMENTS:]]
-        return Response(200, encode(msgspec.structs.replace(exchange.everything(number), statements=said)))
+        return Response(200, encode(exchange.everything(_number(request.params["epoch"]))))
 
     def node(request: Request) -> Response:
         number = _number(request.params["node"])

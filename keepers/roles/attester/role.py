@@ -140,7 +140,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
                 "POST", "/v1/heartbeats", desk.ingest.heartbeats, limit=BEATS_LIMIT, bare=True, batch=desk.ingest.many
             ),
             *desk.exchange.routes(),
-            *read_routes(desk.exchange, desk.seen, lambda: desk.last, desk.statements),
+            *read_routes(desk.exchange, desk.seen, lambda: desk.last),
         ]
 
     # ------------------------------------------------------------------ the cycle

@@ -1,21 +1,21 @@
 """Seats that signed twice: what every seat holds of the others' signatures, put side by side.
 
-A seat may show anything. What counts is a signature that recovers to the seat's account over a statement whose words
-are known; the place of a report is read from these words, never from what a peer says of them.
+A seat may show anything. What counts is a signature that recovers to the seat's account over the statement that is
+shown with it; the place of a report is read from its words, never from what a peer says of them.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from keepers.protocol.messages import Domain, SignedObservation
-from keepers.protocol.statements import OBSERVATION, Place, Statement
+from keepers.protocol.statements import OBSERVATION, REPORT, VOID, Place, Statement
 from keepers.roles.watcher.facts import EQUIVOCATION, Finding
 from keepers.wire.attester_client import AttesterClient, Unreachable
-from keepers.wire.codec import Decoder, EpochRecord
+from keepers.wire.codec import Decoder, EpochRecord, SeatSignature
 from keepers.wire.committee import Committee, Committees
 from keepers.wire.routing import Refused
 from keepers.wire.signatures import BadSignature, recover, recover_compact
@@ -38,13 +38,10 @@ class Evidence:
         self,
         epochs: Sequence[int],
         clients: Callable[[Committee], Sequence[AttesterClient]],
-        chain: Callable[[int], Iterable[Statement]],
         pool: Executor | None,
     ) -> list[tuple[Finding, bytes]]:
-        """Ask the seats of these epochs; what was signed twice, with the evidence.
-
-        `chain(epoch)`: the report that stands, unsigned. A seat that does not answer is passed over.
-        """
+        """Ask the seats of these epochs; what was signed twice, with the evidence. A seat that does not answer is passed
+        over."""
         found = []
         for epoch in epochs:
             committee = self._committees.of_epoch(epoch)
@@ -53,17 +50,14 @@ class Evidence:
             peers = list(clients(committee))
             ask = lambda client, epoch=epoch: _ask(client, epoch)  # noqa: E731
             records = list(map(ask, peers)) if pool is None else list(pool.map(ask, peers))
-            found += self.judge(epoch, [record for record in records if record is not None], chain(epoch))
+            found += self.judge(epoch, [record for record in records if record is not None])
         for old in [e for e in self._signed if epochs and e < max(epochs) - KEEP_EPOCHS]:
             del self._signed[old]
         return found
 
-    def judge(
-        self, epoch: int, records: Sequence[EpochRecord], chain: Iterable[Statement] = ()
-    ) -> list[tuple[Finding, bytes]]:
+    def judge(self, epoch: int, records: Sequence[EpochRecord]) -> list[tuple[Finding, bytes]]:
         """Put what is shown of an epoch beside what was shown before."""
         known = self._signed.setdefault(epoch, {})
-        said = {made.digest(self._domain): made for made in (*chain, *_statements(records)) if made.epoch == epoch}
         for record in records:
             for obs in record.observations:
                 message = SignedObservation(obs.generation, obs.epoch, obs.seat, obs.body, obs.price)
@@ -71,10 +65,9 @@ class Evidence:
                 if obs.epoch == epoch:
                     self._keep(known, made, made.digest(self._domain), obs.seat, recover)
             for given in record.signatures:
-                report = said.get(given.digest)
-                if report is not None and report.kind != OBSERVATION:
-                    signed = Statement(report.kind, report.words, given.signature)
-                    self._keep(known, signed, given.digest, given.seat, recover_compact)
+                report = _report(given)
+                if report.well_formed and report.epoch == epoch and report.digest(self._domain) == given.digest:
+                    self._keep(known, report, given.digest, given.seat, recover_compact)
         return [
             self._finding(place, account, by_digest)
             for (account, place), by_digest in known.items()
@@ -120,12 +113,9 @@ def _ask(client: AttesterClient, epoch: int) -> EpochRecord | None:
         return None
 
 
-def _statements(records: Iterable[EpochRecord]) -> Iterable[Statement]:
-    for record in records:
-        for kind, words in record.statements:
-            made = Statement(kind, tuple(words))
-            if made.well_formed:
-                yield made
+def _report(given: SeatSignature) -> Statement:
+    words = tuple(given.message[at : at + 32] for at in range(0, len(given.message), 32))
+    return Statement((REPORT, VOID)[given.kind], words, given.signature)
 
 
 def encode_pair(first: Statement, second: Statement) -> bytes:

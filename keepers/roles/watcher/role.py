@@ -28,7 +28,6 @@ from keepers.outbox.policy import TIP
 from keepers.protocol.errors import HearthError
 from keepers.protocol.messages import Domain
 from keepers.protocol.price import PriceWord
-from keepers.protocol.statements import Statement
 from keepers.roles.watcher import decide as rules
 from keepers.roles.watcher.act import Dispatcher
 from keepers.roles.watcher.books import Books
@@ -185,7 +184,7 @@ class Watcher(Role[WatcherView, WatcherPlan]):
         current = self.context.epoch()
         epochs = range(max(1, current - ASKED_EPOCHS), current)
         new = 0
-        for finding, evidence in self.evidence.gather(epochs, self._clients, self._reported, self._pool):
+        for finding, evidence in self.evidence.gather(epochs, self._clients, self._pool):
             if self.findings.add(finding, evidence, self.context.clock.now()):
                 new += 1
                 self._tell(Verdict(finding, State.OPEN, rules.code_of(finding.kind, State.OPEN)), None)
@@ -194,13 +193,6 @@ class Watcher(Role[WatcherView, WatcherPlan]):
 
     def _clients(self, committee: Committee) -> list[AttesterClient]:
         return [AttesterClient(endpoint, self._http) for endpoint in committee.endpoints if endpoint.url]
-
-    def _reported(self, epoch: int) -> list[Statement]:
-        """The report of an epoch that stands, as its seats signed it."""
-        reported = self.books.epochs.get(epoch)
-        if reported is None or not reported.logged.log.root:
-            return []
-        return [Lookout.statement(reported, committee.generation) for committee in self._seats.all()]
 
     # ------------------------------------------------------------------ small parts
 
