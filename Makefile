@@ -90,7 +90,7 @@ fuzz: install contracts
 	@$(BIN)/python -m tests.fuzz.uptime --budget $${BUDGET:-600} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.parsers --inputs $${INPUTS:-1000000} --seed $${SEED:-0}
 
-# Each attack of docs/attacks.md against code that did not think of it: its tests must go red. About half an hour.
+# Each attack of docs/attacks.md against code that did not think of it: its tests must go red. About an hour of one core.
 attacks: install contracts
 	@$(BIN)/python -m tests.attacks.naive --jobs $(JOBS) $(if $(ONLY),--only $(ONLY))
 
