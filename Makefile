@@ -99,7 +99,7 @@ fuzz: install contracts
 	@$(BIN)/python -m tests.fuzz.positions --records $${RECORDS:-1 64 65 20000} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.parsers --inputs $${INPUTS:-1000000} --seed $${SEED:-0}
 
-# Each attack of docs/attacks.md against code that did not think of it: its tests must go red. About half an hour.
+# Each attack of docs/attacks.md against code that did not think of it: its tests must go red. About an hour of one core.
 attacks: install contracts
 	@$(BIN)/python -m tests.attacks.naive --jobs $(JOBS) $(if $(ONLY),--only $(ONLY))
 

@@ -1,7 +1,7 @@
 """Runs the tests of an attack on its naive variants, in a copy of the tree: they must go red.
 
     python -m tests.attacks.naive --only T06 A01      the attacks named; none: all
-    make attacks                                      all, two at a time; about half an hour of two cores
+    make attacks                                      all, two at a time; about an hour of one core in all
 
 `killed`: a test failed on every variant, and every marked test failed on one. `survived` names the variants or tests
 for which that is not so. `broken`: the variant does not compile, or a test ends with an error that is no failure.

@@ -340,10 +340,10 @@ def test_refresh__a_cancellation_that_a_reorg_takes_back__stands_again() -> None
 def test_check_ins__by_epoch_and_node__gone_with_their_block() -> None:
     hub = Hub(7)
     hub.report()
+    made = Attestations(hub, 0)  # type: ignore[arg-type]
     for node, slot in ((3, 0), (3, 11), (5, 4)):
         hub._close([hub._event("CheckedIn", node=node, epoch=2, slot=slot)])
-    made = Attestations(hub, 0)  # type: ignore[arg-type]
-    made.refresh(hub.head())
+        made.refresh(hub.head())  # block by block: what a reorg leaves is not read anew
     assert made.check_ins(2) == {3: 1 << 11 | 1, 5: 1 << 4} and made.check_ins(1) == {}
     hub.undo(1)
     hub._close([])

@@ -334,7 +334,6 @@ def test_two_logs_that_signed_different_things_do_not_become_one(log: SignLog, t
     other.close()
 
 
-@pytest.mark.attack("A17")
 def test_watermark_moves_forward_only(log: SignLog) -> None:
     log.settle()
     record(log, 5, A)
