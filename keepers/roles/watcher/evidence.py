@@ -40,7 +40,7 @@ class Evidence:
         clients: Callable[[Committee], Sequence[AttesterClient]],
         pool: Executor | None,
     ) -> list[tuple[Finding, bytes]]:
-        """Ask the seats of these epochs; what was signed twice, with the evidence. Who does not answer is passed over."""
+        """Ask the seats of these epochs: what was signed twice, with evidence. Who does not answer is passed over."""
         found = []
         for epoch in epochs:
             committee = self._committees.of_epoch(epoch)
