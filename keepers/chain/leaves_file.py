@@ -1,8 +1,9 @@
 """A file with every leaf after some epoch, from which a rebuild can begin. From whom it comes does not matter.
 
 First line: JSON with schema, chain, hub, epoch, header, root. Then one line a node that has a record, ascending: its
-index and its leaf word in hex. Whoever reads one trusts nothing in it: the leaves must give the root that the chain
-has for that epoch (`sdk.audit`).
+index and its leaf word in hex. Whoever reads one trusts nothing in it: header and root must be those that the chain has
+for that epoch (`sdk.audit`), and only then are leaves read, for a header of one's own making could count any number of
+nodes. The leaves must give that root.
 """
 
 from __future__ import annotations
@@ -23,12 +24,18 @@ MAX_LINE = 4_096  # bytes: a longer one is no line of such a file
 
 
 @dataclass(frozen=True)
-class LeavesFile:
-    """What a file says: whose leaves, and the tree that they give."""
+class LeavesHead:
+    """What the first line of a file says: whose leaves, after which epoch."""
 
     chain_id: int
     hub: str
-    tree: UptimeTree
+    header: Header
+    root: bytes
+
+    @property
+    def ring_word(self) -> bytes:
+        """w of that epoch, if the file is right."""
+        return self.header.ring_word(self.root)
 
 
 def write_leaves(path: Path, tree: UptimeTree, chain_id: int, hub: str) -> int:
@@ -52,31 +59,33 @@ def write_leaves(path: Path, tree: UptimeTree, chain_id: int, hub: str) -> int:
     return count
 
 
-def read_leaves(path: Path) -> LeavesFile:
-    """Reads a file and hashes its leaves. Raises H1006 with the line that is wrong.
+def read_head(path: Path) -> LeavesHead:
+    """Reads the first line of a file. Raises H1006. Whether it is the chain's is for the caller to see."""
+    try:
+        with path.open("rb") as file:
+            return _head(path, file.readline(MAX_LINE))
+    except OSError as error:
+        raise _unread(path, error) from None
 
-    That the root in the file is what its leaves give is checked here; that it is the chain's is not.
+
+def read_leaves(path: Path, head: LeavesHead) -> UptimeTree:
+    """Reads a file that begins with `head`, which is known to be right, and hashes its leaves: they give its root.
+
+    Raises H1006 with the line that is wrong.
     """
     try:
         with path.open("rb") as file:
-            head = _head(path, file.readline(MAX_LINE))
+            if _head(path, file.readline(MAX_LINE)) != head:
+                raise _bad(path, 1, "the file was changed while it was read")
             tree = UptimeTree.of(head.header, _words(path, file, head.header))
     except OSError as error:
-        raise HearthError("H1006", f"{path} cannot be read: {error.strerror}") from None
+        raise _unread(path, error) from None
     if tree.root != head.root:
         raise _bad(path, 1, f"its leaves give the root 0x{tree.root.hex()}, it says 0x{head.root.hex()}")
-    return LeavesFile(head.chain_id, head.hub, tree)
+    return tree
 
 
-@dataclass(frozen=True)
-class _Head:
-    chain_id: int
-    hub: str
-    header: Header
-    root: bytes
-
-
-def _head(path: Path, line: bytes) -> _Head:
+def _head(path: Path, line: bytes) -> LeavesHead:
     try:
         raw = loads(line)
         if raw["schema"] != SCHEMA:
@@ -85,7 +94,7 @@ def _head(path: Path, line: bytes) -> _Head:
         header, root = Header.unpack(word), bytes.fromhex(raw["root"].removeprefix("0x"))
         if header.pack() != word or header.epoch != raw["epoch"] or len(root) != 32:
             raise ValueError("its header, epoch and root do not fit together")
-        return _Head(int(raw["chain_id"]), str(raw["hub"]).lower(), header, root)
+        return LeavesHead(int(raw["chain_id"]), str(raw["hub"]).lower(), header, root)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise _bad(path, 1, f"the first line is no head of a leaves file ({error})") from None
 
@@ -108,6 +117,10 @@ def _words(path: Path, file: BinaryIO, header: Header) -> list[int]:
         words.extend([0] * (index - len(words)))
         words.append(word)
     return words
+
+
+def _unread(path: Path, error: OSError) -> HearthError:
+    return HearthError("H1006", f"{path} cannot be read: {error.strerror}")
 
 
 def _bad(path: Path, line: int, why: str) -> HearthError:

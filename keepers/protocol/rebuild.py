@@ -70,9 +70,9 @@ def advance(tree: UptimeTree, log: EpochLog) -> Fault | None:
         groups = list(_groups(log.parts))
     except _Malformed as error:
         return Fault(header.epoch, str(error), part=error.part)
-    if any(group.words != sorted(group.words) for group in groups):
-        return _refused(tree, header, groups)
     try:
+        if any(group.words != sorted(group.words) for group in groups):
+            return _refused(tree, header, groups)
         applied = tree.apply_groups(header, [group.words for group in groups])
     except RecordRefused:
         return _refused(tree, header, groups)
@@ -120,6 +120,15 @@ def _words(data: bytes) -> list[int]:
 
 
 def _refused(tree: UptimeTree, header: Header, groups: Sequence[_Group]) -> Fault:
+    """The first thing that is wrong where a record is not allowed: it, or a root that was claimed before its group.
+    What comes after a wrong root cannot be shown: leaves are proven against the root that stands before their group."""
+    fault = _refused_record(tree, header, groups)
+    sound = groups[: max(0, fault.group)]
+    applied = UptimeTree.at(tree.snapshot()).apply_groups(header, [group.words for group in sound])
+    return _running_roots(header.epoch, sound, applied.running) or fault
+
+
+def _refused_record(tree: UptimeTree, header: Header, groups: Sequence[_Group]) -> Fault:
     """The first record that is not allowed, or that does not ascend in its group (a refutation opens a group so)."""
     records = [word for group in groups for word in group.words]
     found = first_refused(tree.words, records, header.ordinal, header.count) or (len(records), "")
@@ -139,6 +148,13 @@ def _refused(tree: UptimeTree, header: Header, groups: Sequence[_Group]) -> Faul
 
 
 def _roots(epoch: int, groups: Sequence[_Group], running: Sequence[bytes], log: EpochLog, root: bytes) -> Fault | None:
+    fault = _running_roots(epoch, groups, running)
+    if fault is None and root != log.root:
+        return Fault(epoch, f"its records give the root 0x{root.hex()}, not 0x{log.root.hex()}")
+    return fault
+
+
+def _running_roots(epoch: int, groups: Sequence[_Group], running: Sequence[bytes]) -> Fault | None:
     at = 0
     for group, after in zip(groups, running, strict=True):
         size = len(group.words)
@@ -154,6 +170,4 @@ def _roots(epoch: int, groups: Sequence[_Group], running: Sequence[bytes], log: 
                 last,
             )
         at += size
-    if root != log.root:
-        return Fault(epoch, f"its records give the root 0x{root.hex()}, not 0x{log.root.hex()}")
     return None

@@ -13,9 +13,9 @@ from pathlib import Path
 from keepers.chain.attestations import Proof
 from keepers.chain.deployment import Deployment
 from keepers.chain.history import HUB, History, Logged, Progress, block_of_report, read_history
-from keepers.chain.leaves_file import LeavesFile, read_leaves, write_leaves
+from keepers.chain.leaves_file import LeavesHead, read_head, read_leaves, write_leaves
 from keepers.chain.ports import BlockRef, Call, Reader
-from keepers.protocol.counters import Header, ring_word
+from keepers.protocol.counters import GENESIS_HEADER, Header, ring_word
 from keepers.protocol.epochs import RING
 from keepers.protocol.errors import HearthError
 from keepers.protocol.rebuild import Fault, advance
@@ -90,13 +90,14 @@ class Audit:
         """
         at = at or self.reader.head()
         first_block = self.deployment.first_block
-        file = self._read(start) if start is not None else None
-        tree = file.tree if file is not None else UptimeTree()
-        began = tree.header.epoch
+        head = self._read_head(start) if start is not None else None
+        began = head.header.epoch if head is not None else 0
         block = block_of_report(self.reader, first_block, self.deployment.clock(), began, at)
         history = read_history(self.reader, first_block, at, after=began, start_block=block, progress=self.progress)
-        if file is not None:
-            self._check_start(tree, history, at)
+        tree = UptimeTree()
+        if start is not None and head is not None:
+            self._check_start(head, history, at)
+            tree = read_leaves(start, head)
         cancelled = history.cancelled
         if to is not None:
             if not began <= to <= history.last:
@@ -147,21 +148,23 @@ class Audit:
 
     # ---- files of leaves
 
-    def _read(self, path: Path) -> LeavesFile:
-        file = read_leaves(path)
-        if (file.chain_id, file.hub) != (self.deployment.chain_id, self.deployment.address(HUB).lower()):
+    def _read_head(self, path: Path) -> LeavesHead:
+        head = read_head(path)
+        if (head.chain_id, head.hub) != (self.deployment.chain_id, self.deployment.address(HUB).lower()):
             raise HearthError(
                 "H6303",
                 f"{path} is of another network",
-                why=(f"chain {file.chain_id}, hub {file.hub}",),
+                why=(f"chain {head.chain_id}, hub {head.hub}",),
                 next=("take one of this network, or leave --from out",),
             )
-        return file
+        return head
 
-    def _check_start(self, tree: UptimeTree, history: History, at: BlockRef) -> None:
-        """Whether the tree is the chain's after its epoch: by the hub's ring, else by the event of that report."""
-        epoch = tree.header.epoch
+    def _check_start(self, head: LeavesHead, history: History, at: BlockRef) -> None:
+        """Whether header and root are the chain's after that epoch: by the hub's ring, else by that report's event."""
+        epoch = head.header.epoch
         if epoch == 0:
+            if head.header != GENESIS_HEADER:
+                raise _false_start("before the first epoch there are no nodes")
             return
         standing = int(self.reader.read(Call(HUB, "last_epoch"), at))
         if epoch > standing:
@@ -172,8 +175,8 @@ class Audit:
             theirs = ring_word(history.base.log.root, history.base.log.header)
         else:
             raise _false_start(f"epoch {epoch} was void or was not found in the logs: use leaves of a reported one")
-        if theirs != tree.ring_word:
-            raise _false_start(f"its leaves give w = 0x{tree.ring_word.hex()}, the chain has 0x{theirs.hex()}")
+        if theirs != head.ring_word:
+            raise _false_start(f"its header and root give w = 0x{head.ring_word.hex()}, the chain has 0x{theirs.hex()}")
 
     def write(self, path: Path, tree: UptimeTree) -> int:
         """Writes a file of leaves; returns how many. Raises H1006 where that fails."""

@@ -51,8 +51,17 @@ def make_http(
         transport=transport or TimelyTransport(answer_s),
         trust_env=False,
         follow_redirects=False,
-        headers={PROTOCOL_HEADER: str(PROTOCOL)},
+        headers={PROTOCOL_HEADER: str(PROTOCOL), "accept-encoding": "identity"},
+        event_hooks={"response": [_refuse_packed]},
     )
+
+
+def _refuse_packed(answer: httpx.Response) -> None:
+    """Before a byte of the body is read: a hundred bytes under gzip twice over unpack to as much memory as there is,
+    and httpx unpacks a whole piece before anybody can count it."""
+    packed = answer.headers.get("content-encoding", "identity").strip().lower()
+    if packed not in ("", "identity"):
+        raise httpx.DecodingError(f"an answer in {packed[:40]!r}, which was not asked for", request=answer.request)
 
 
 class AttesterClient:

@@ -26,7 +26,7 @@ import httpx
 import msgspec
 
 from keepers.chain.keys import LocalSigner
-from keepers.chain.leaves_file import read_leaves, write_leaves
+from keepers.chain.leaves_file import read_head, read_leaves, write_leaves
 from keepers.cli.signlog import _read
 from keepers.protocol.counters import Header
 from keepers.protocol.errors import HearthError
@@ -288,8 +288,9 @@ class _Files:
     def leaves(self, data: bytes) -> None:
         """`hearth rebuild --from`."""
         self._path.write_bytes(data)
-        found = read_leaves(self._path)
-        _require(len(found.tree.words) <= found.tree.header.count, "more leaves than nodes")
+        head = read_head(self._path)
+        found = read_leaves(self._path, head)
+        _require(len(found.words) <= head.header.count, "more leaves than nodes")
 
     def receipt(self, data: bytes) -> None:
         """`hearth verify FILE`."""

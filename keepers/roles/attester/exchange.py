@@ -6,6 +6,7 @@ The role's worker reads the same books (one lock) and pushes to each peer what t
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Executor
@@ -43,6 +44,7 @@ from keepers.wire.committee import Committee
 from keepers.wire.routing import Refused, Request, Response, Route
 from keepers.wire.signatures import BadSignature, recover, recover_compact
 
+_log = logging.getLogger("hearth.attester")
 _OK = Response(200, b"[]")
 _OBS: Any = AttesterObservation.__table__  # type: ignore[attr-defined]
 _PROPOSALS: Any = AttesterProposal.__table__  # type: ignore[attr-defined]
@@ -398,6 +400,7 @@ class Exchange:
     def restore(self, own_digests: Mapping[int, bytes]) -> None:
         """Read the books of an earlier run. `own_digests`: epoch -> digest of our own observation."""
         decode_signed, decode_proposal = Decoder(SignedObs), Decoder(Proposal)
+        unread: list[tuple[int, int]] = []
         with self._store.read() as connection:
             for row in connection.execute(select(_OBS).where(_OBS.c.who == self._who)):
                 held = Held(decode_signed(row.signed), bytes(row.body), row.held_at)
@@ -406,12 +409,25 @@ class Exchange:
                     continue
                 self._held.setdefault(row.epoch, {})[row.seat, bytes(row.digest)] = held
             for row in connection.execute(select(_PROPOSALS).where(_PROPOSALS.c.who == self._who)):
-                proposal = self._proposals.setdefault(row.epoch, {})[row.view] = decode_proposal(row.proposal)
+                try:
+                    proposal = decode_proposal(row.proposal)
+                except Refused:
+                    unread.append((row.epoch, row.view))
+                    continue
+                self._proposals.setdefault(row.epoch, {})[row.view] = proposal
                 self._want(proposal)
             for row in connection.execute(select(_SIGNATURES).where(_SIGNATURES.c.who == self._who)):
                 by_seat = self._signatures.setdefault(row.epoch, {}).setdefault(bytes(row.digest), {})
                 by_seat[row.seat] = bytes(row.signature)
+        for place in unread:
+            self._drop_proposal(*place)
         self.own.update(own_digests)
+
+    def _drop_proposal(self, epoch: int, view: int) -> None:
+        """A proposal as another version wrote it: its leader shows it again, or the next view has another."""
+        _log.warning("a stored proposal of another version is dropped", extra={"epoch": epoch, "view": view})
+        where = and_(_PROPOSALS.c.who == self._who, _PROPOSALS.c.epoch == epoch, _PROPOSALS.c.view == view)
+        self._store.write(lambda connection: connection.execute(delete(_PROPOSALS).where(where)))
 
     def forget(self, connection: Connection, observations: int, rest: int) -> None:
         """Delete observations of epochs before `observations`, proposals and signatures before `rest`."""

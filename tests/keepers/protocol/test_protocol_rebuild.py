@@ -10,7 +10,7 @@ import pytest
 from keepers.protocol.counters import Header
 from keepers.protocol.merge import Merged
 from keepers.protocol.rebuild import EpochLog, Fault, advance
-from keepers.protocol.records import GROUP, Record, split_parts
+from keepers.protocol.records import Record, split_parts
 from keepers.protocol.report import build
 from keepers.protocol.uptime_tree import UptimeTree
 
@@ -117,12 +117,18 @@ def test_skipped_doubled_and_invented_records() -> None:
     # the signed root is that of all records, one was left out of the published ones
     found = advance(reader, replace(fewer, root=log.root, parts=((fewer.parts[0][0], log.root),)))
     assert found is not None and found.group == 1
+    running = [log.parts[0][0][320:352], log.root]
     doubled = [*records[:70], records[3], *records[70:]]
-    found = advance(reader, replace(log, parts=split(doubled, log.root)))
+    found = advance(reader, replace(log, parts=split(doubled, running)))
     assert found is not None and (found.first, found.node, found.group) == (70, records[3].index, 1)
     invented = [*records, Record(COUNT, 0, 0, 7)]
-    found = advance(reader, replace(log, parts=split(invented, log.root)))
+    found = advance(reader, replace(log, parts=split(invented, running)))
     assert found is not None and (found.first, found.node) == (100, COUNT) and "counts 4000 nodes" in found.why
+    # a wrong root before them comes first
+    for both in (doubled, invented):
+        found = advance(reader, replace(log, parts=split(both, [log.root, log.root])))
+        assert found is not None and (found.group, found.first, found.last, found.node) == (0, 0, 63, -1)
+    assert reader.root == maker.root
 
 
 def test_records_ascend_in_their_group() -> None:
@@ -134,8 +140,8 @@ def test_records_ascend_in_their_group() -> None:
     assert found is not None and (found.first, found.group) == (6, 0) and "stands after that of node" in found.why
 
 
-def split(records: list[Record], root: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    roots = [root] * ((len(records) + GROUP - 1) // GROUP)
+def split(records: list[Record], roots: list[bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    """Parts of the records; a root for each group of them."""
     return tuple((p.data, p.root) for p in split_parts(records, roots))
 
 

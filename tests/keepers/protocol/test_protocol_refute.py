@@ -118,6 +118,18 @@ def test_a_wrong_root_after_any_part_or_group_is_refuted(n: int) -> None:
             assert found is not None and (found.part, found.group) == (part, group) and falls(found)
 
 
+@pytest.mark.parametrize("last", [0, 63, 1 << 23, (1 << 24) - 1])
+def test_a_wrong_root_before_a_record_that_is_refused_is_refuted(last: int) -> None:
+    """A record of the second group that only its leaf refuses cannot be shown on top of a root that nobody can open:
+    the group that ends with that root falls instead."""
+    tree = network(300)
+    log, facts = signed(tree, 65)
+    first = b"".join((i << 16 | 7).to_bytes(5, "big") for i in range(64))
+    second = (last << 16 | 7).to_bytes(5, "big")
+    found = find(tree, changed(log, 0, first + GARBAGE + second, GARBAGE), facts, 1)
+    assert found is not None and found.group == 0 and len(found.leaves) == 64 * 32 and falls(found)
+
+
 @pytest.mark.parametrize("length", [1, 4, 6, 321, 351, 352, 353, 704])
 def test_a_part_of_a_wrong_length_is_refuted(length: int) -> None:
     tree = network(300)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from keepers.chain.keys import LocalSigner
 from keepers.chain.ports import BlockRef
@@ -28,7 +28,7 @@ from keepers.roles.attester.prices import (
     median_price,
     parse_price,
 )
-from keepers.roles.attester.tables import AttesterEquivocation
+from keepers.roles.attester.tables import AttesterEquivocation, AttesterProposal
 from keepers.roles.attester.view import gather
 from keepers.store.migrations import open_store
 from keepers.wire.attester_client import AttesterClient, Declined, Endpoint, Unreachable
@@ -432,6 +432,20 @@ def test_proposal_of_the_leader_counts_as_its_signature() -> None:
     again.restore({})
     assert again.proposals(8) == world.exchange.proposals(8)
     assert again.signatures(8, proposal().digest) == world.exchange.signatures(8, proposal().digest)
+
+
+def test_stored_proposal_of_another_version_is_dropped_and_taken_anew() -> None:
+    """The version before stored neither message nor seal; its books must not keep a seat from starting."""
+    world = World()
+    world.exchange.take_proposal(proposal())
+    older = encode(list(msgspec.structs.astuple(proposal()))[:-2])
+    table = AttesterProposal.__table__  # type: ignore[attr-defined]
+    world.store.write(lambda connection: connection.execute(update(table).values(proposal=older)))
+    again = restored(world)
+    assert again.proposals(8) == {}
+    assert list(again.signatures(8, proposal().digest)) == [0], "what else is stored is read"
+    again.take_proposal(proposal())
+    assert restored(world).proposals(8) == {0: proposal()}
 
 
 @pytest.mark.parametrize(

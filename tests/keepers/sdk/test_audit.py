@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,12 @@ import pytest
 
 from keepers.chain import history
 from keepers.chain.history import block_of_time, read_history
-from keepers.chain.leaves_file import read_leaves
+from keepers.chain.leaves_file import read_head, read_leaves
 from keepers.chain.ports import BlockRef, Call, Event
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.protocol.merkle import root_from_proof
+from keepers.protocol.units import M24
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.sdk import audit as audit_module
 from keepers.sdk.audit import Audit
@@ -229,6 +233,43 @@ def test_rebuild__leaves_that_are_not_the_chains__refused(chain: Chain, deployme
         audit.rebuild(start=tmp_path / "nothing")
 
 
+@pytest.mark.parametrize("epoch", [0, 30])
+def test_rebuild__leaves_of_a_header_of_ones_own_making__not_read(
+    chain: Chain, deployment: Any, tmp_path: Path, epoch: int
+) -> None:
+    """A header could count 2**24 nodes, and one line of leaves name the last of them."""
+    audit, path = Audit(chain, deployment), tmp_path / "leaves"  # type: ignore[arg-type]
+    tree = audit.rebuild(epoch).tree
+    audit.write(path, tree)
+    head = json.loads(path.read_text().splitlines()[0])
+    head["header"] = hex(replace(tree.header, count=M24).pack())
+    path.write_text(f"{json.dumps(head)}\n{M24 - 1} 1\n")
+    tracemalloc.start()
+    try:
+        with pytest.raises(HearthError, match="not the chain's"):
+            audit.rebuild(start=path)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("epoch", [0, 30])
+def test_rebuild__leaves_of_the_chain__begin_it(chain: Chain, deployment: Any, tmp_path: Path, epoch: int) -> None:
+    audit, path = Audit(chain, deployment), tmp_path / "leaves"  # type: ignore[arg-type]
+    audit.write(path, audit.rebuild(epoch).tree)
+    assert audit.rebuild(start=path).tree.root == audit.rebuild().tree.root
+
+
+def test_leaves_file__changed_meanwhile__refused(chain: Chain, deployment: Any, tmp_path: Path) -> None:
+    audit, path = Audit(chain, deployment), tmp_path / "leaves"  # type: ignore[arg-type]
+    audit.write(path, chain.tree)
+    head = read_head(path)
+    audit.write(path, audit.rebuild(30).tree)
+    with pytest.raises(HearthError, match="is no file of leaves") as caught:
+        read_leaves(path, head)
+    assert "changed while it was read" in caught.value.why[0]
+
+
 @pytest.mark.parametrize(
     ("line", "text", "why"),
     [
@@ -255,7 +296,7 @@ def test_leaves_file__each_bad_line__named(
     lines[line - 1] = text
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(HearthError, match="is no file of leaves") as caught:
-        read_leaves(path)
+        read_leaves(path, read_head(path))
     assert why in caught.value.why[0] and caught.value.code == "H1006"
 
 
@@ -267,7 +308,7 @@ def test_leaves_file__one_bit_of_a_leaf__gives_another_root(chain: Chain, deploy
     lines[1] = f"{index} {int(word, 16) ^ 1:x}"
     path.write_text("\n".join(lines))
     with pytest.raises(HearthError) as caught:
-        read_leaves(path)
+        read_leaves(path, read_head(path))
     assert "its leaves give the root" in caught.value.why[0]
 
 

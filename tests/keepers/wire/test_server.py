@@ -273,6 +273,27 @@ def test_an_endless_answer_is_cut_off() -> None:
     assert "more than 1048576 bytes" in caught.value.why[0]
 
 
+@pytest.mark.parametrize("coding", ["gzip", "gzip, gzip", "deflate", "br"])
+@pytest.mark.attack("D04")
+def test_a_compressed_answer_is_refused_unread(coding: str) -> None:
+    read: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        read.append(1)
+        yield gzip.compress(gzip.compress(b"[]"))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["accept-encoding"] == "identity"
+        return httpx.Response(200, headers={"content-encoding": coding}, content=pieces())
+
+    client = AttesterClient(
+        Endpoint(1, "0x" + "11" * 20, "http://seat-1"), make_http(transport=httpx.MockTransport(answer))
+    )
+    with pytest.raises(Unreachable, match="H2007") as caught:
+        client.get("/v1/epochs/1/signed")
+    assert "was not asked for" in caught.value.why[0] and not read
+
+
 @pytest.mark.attack("D06")
 def test_rate_of_one_address_is_limited(loopback: None) -> None:
     running = Server(ROUTER, limits=Limits(per_minute=5))
