@@ -39,8 +39,8 @@ class Statement:
 
     @property
     def well_formed(self) -> bool:
-        """Whether it has as many words as its kind."""
-        return WORDS.get(self.kind) == len(self.words)
+        """Whether it has as many words as its kind, 32 bytes each: a seat can sign the digest of anything."""
+        return WORDS.get(self.kind) == len(self.words) and all(len(one) == 32 for one in self.words)
 
     @property
     def generation(self) -> int:

@@ -70,7 +70,7 @@ class Evidence:
         return [
             self._finding(place, account, by_digest)
             for (account, place), by_digest in known.items()
-            if len(by_digest) > 1
+            if len(by_digest) > 1 and self._seat(place, account) is not None
         ]
 
     def _keep(
@@ -80,7 +80,7 @@ class Evidence:
         if committee is None or seat >= committee.n:
             return
         account = committee.endpoints[seat].address
-        by_digest = known.setdefault((account, made.place), {})
+        by_digest = known.get((account, made.place), {})
         if digest in by_digest or len(by_digest) >= PER_PLACE:
             return
         try:
@@ -88,19 +88,27 @@ class Evidence:
         except BadSignature:
             return
         if signer == account:
-            by_digest[digest] = made
+            known.setdefault((account, made.place), by_digest)[digest] = made
+
+    def _seat(self, place: Place, account: str) -> int | None:
+        """The account's seat; None where a reorg took its table back."""
+        committee = self._committees.of_generation(place[1])
+        return None if committee is None else committee.seat_of(account)
 
     def _finding(self, place: Place, account: str, by_digest: dict[bytes, Statement]) -> tuple[Finding, bytes]:
         (a, first), (b, second) = sorted(by_digest.items())[:2]
         kind, generation, epoch, view = place
-        committee = self._committees.of_generation(generation)
-        assert committee is not None, "the account was found in it"
-        seat = committee.seat_of(account)
-        assert seat is not None, "the account was found in it"
+        seat = self._seat(place, account)
+        assert seat is not None, "judge has looked"
         what = "observations" if kind == OBSERVATION else f"reports in view {view & 0xFFFF}"
         key = f"equivocation-{epoch}-{kind}.{generation}.{view}-{account}"
         why = f"seat {seat} ({account}) signed two {what}: 0x{a.hex()[:16]}… and 0x{b.hex()[:16]}…"
         return Finding(key, EQUIVOCATION, epoch, why, seat=seat), encode_pair(first, second)
+
+
+def seat_account(finding: Finding) -> str:
+    """The account of the seat that an equivocation is about."""
+    return finding.key.rpartition("-")[2]
 
 
 def _ask(client: AttesterClient, epoch: int) -> EpochRecord | None:
@@ -131,4 +139,4 @@ def decode_pair(data: bytes) -> tuple[Statement, Statement]:
     return first, second
 
 
-__all__ = ["Evidence", "decode_pair", "encode_pair"]
+__all__ = ["Evidence", "decode_pair", "encode_pair", "seat_account"]

@@ -224,6 +224,9 @@ class Lookout:
         committee = self._committees.of_generation(first.generation)
         if committee is None or finding.seat >= committee.n:
             return replace(finding, provable=False)  # a reorg took the table back
+        (seat,) = self._seats([committee.endpoints[finding.seat].address], at)
+        if seat.bond == 0:
+            return replace(finding, outcome=State.GONE)  # nothing stands behind the seat that a proof could take
         commit = None
         committed = 0
         if self._who:
@@ -233,7 +236,6 @@ class Lookout:
             committed = int(self._suite.committee.committed_at(word, at=at))
         prove = self._suite.committee.prove_equivocation(finding.seat, first.args, second.args)
         self.proofs[finding.key] = Proof(prove, commit)
-        (seat,) = self._seats([committee.endpoints[finding.seat].address], at)
         return replace(
             finding, provable=True, bounty=bounty(seat.bond), gas=COMMIT_GAS + EQUIVOCATION_GAS, committed=committed
         )

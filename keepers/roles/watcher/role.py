@@ -31,8 +31,8 @@ from keepers.protocol.price import PriceWord
 from keepers.roles.watcher import decide as rules
 from keepers.roles.watcher.act import Dispatcher
 from keepers.roles.watcher.books import Books
-from keepers.roles.watcher.evidence import Evidence
-from keepers.roles.watcher.facts import UNSETTLED, Policy, State, Verdict, WatcherPlan, WatcherView
+from keepers.roles.watcher.evidence import Evidence, seat_account
+from keepers.roles.watcher.facts import EQUIVOCATION, UNSETTLED, Policy, State, Verdict, WatcherPlan, WatcherView
 from keepers.roles.watcher.findings import Findings
 from keepers.roles.watcher.observe import Lookout
 from keepers.roles.watcher.states import States
@@ -184,9 +184,13 @@ class Watcher(Role[WatcherView, WatcherPlan]):
         current = self.context.epoch()
         epochs = range(max(1, current - ASKED_EPOCHS), current)
         new = 0
+        # one proof takes a seat's whole bond: it may sign twice in thousands of views, and more would cost us gas alone
+        open_now = {seat_account(row.finding) for row in self.findings.open() if row.finding.kind == EQUIVOCATION}
         for finding, evidence in self.evidence.gather(epochs, self._clients, self._pool):
-            if self.findings.add(finding, evidence, self.context.clock.now()):
+            account = seat_account(finding)
+            if account not in open_now and self.findings.add(finding, evidence, self.context.clock.now()):
                 new += 1
+                open_now.add(account)
                 self._tell(Verdict(finding, State.OPEN, rules.code_of(finding.kind, State.OPEN)), None)
         self._fresh = self._fresh or new > 0
         return new

@@ -12,7 +12,7 @@ from msgspec import structs
 from keepers.chain.keys import LocalSigner
 from keepers.protocol.hashing import keccak
 from keepers.protocol.messages import Domain, Report, SignedObservation, VoidReport
-from keepers.protocol.statements import REPORT
+from keepers.protocol.statements import REPORT, Statement
 from keepers.roles.watcher.evidence import PER_PLACE, Evidence, decode_pair, encode_pair
 from keepers.roles.watcher.facts import Policy, State
 from keepers.roles.watcher.role import EVIDENCE, Watcher
@@ -25,6 +25,7 @@ from keepers.wire.committee import Committee
 from keepers.wire.routing import Request, Router
 from keepers.wire.signatures import compact
 from tests.keepers.roles.town import OWNER, PRICE, Town, key, number
+from tests.keepers.roles.watched import Watched
 from tests.keepers.roles.world_chain import ADDRESSES
 
 DOMAIN = Domain(31_337, f"0x{ADDRESSES['hub']:040x}")
@@ -121,6 +122,32 @@ def test_a_seat_that_floods__is_kept_within_bounds() -> None:
     made = evidence()
     found = made.judge(5, [shows([observation(1, bytes([i])) for i in range(100)])])
     assert len(found) == 1 and len(next(iter(made._signed[5].values()))) == PER_PLACE
+
+
+def test_signatures_that_are_none__leave_nothing() -> None:
+    made = evidence()
+    junk = [structs.replace(signed(1, report(b"a", view), view), signature=bytes(64)) for view in range(50)]
+    assert made.judge(5, [shows([], junk)]) == [] and made._signed[5] == {}
+
+
+def test_words_that_are_too_short__prove_nothing() -> None:
+    """A seat can sign the digest of anything; the contract takes whole words, and such a proof would fail for ever."""
+    made = []
+    for last in (b"short", b"other"):
+        words = report(b"a").words()[:160] + last
+        statement = Statement(REPORT, [words[at : at + 32] for at in range(0, len(words), 32)])
+        sig = compact(SEATS[1].sign_digest(statement.digest(DOMAIN)))
+        made.append(SeatSignature(0, 5, 0, statement.digest(DOMAIN), 1, sig, words))
+    assert evidence().judge(5, [shows([], made)]) == []
+
+
+def test_a_table_that_a_reorg_took_back__is_passed_over() -> None:
+    tables = Tables()
+    made = Evidence(DOMAIN, tables)  # type: ignore[arg-type]
+    record = shows([observation(1, b"a"), observation(1, b"b")])
+    assert len(made.judge(5, [record])) == 1
+    tables.of_generation = lambda generation: None  # type: ignore[method-assign]
+    assert made.judge(5, [record]) == []
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +252,25 @@ def test_seats_that_are_down_or_talk_nonsense__are_passed_over(town: Town) -> No
         assert watcher.evidence._signed
     finally:
         town.transport.down.clear()
+
+
+@pytest.mark.parametrize("bonded", [True, False])
+def test_a_seat_that_signs_twice_in_every_view__costs_one_proof_at_most(bonded: bool) -> None:
+    """The first proof takes the whole bond; whoever sent the rest would be out of gas when a false report comes."""
+    watched = Watched()
+    watched.report()
+    accounts, account = watched.world.committee.accounts, number(SEATS[1])
+    if not bonded:
+        accounts[account] = replace(accounts[account], bond=0)
+        watched.step(watched.clock.now() + 1)
+    watcher = watched.watch()
+    twice = [signed(1, report(root, view), view) for view in range(30) for root in (b"one", b"other")]
+    watcher.evidence.gather = lambda *_: watcher.evidence.judge(5, [shows([], twice)])  # type: ignore[method-assign]
+    for _ in range(3):
+        watcher.ask_seats(watched.chain.head())
+        watched.looks(watcher)
+    sent = watched.mined("commit", "prove_equivocation")
+    assert sent == ([("commit", "ok"), ("prove_equivocation", "ok")] if bonded else [])
+    rows = watcher.findings.all()
+    assert len(rows) <= 3 and {row.state for row in rows} == ({State.OURS, State.GONE} if bonded else {State.GONE})
+    assert watcher.verdicts == () and accounts[account].bond == 0
