@@ -10,7 +10,8 @@ import pytest
 
 from tests.contracts.consensus.drafts import events
 from tests.contracts.consensus.node_standing.conftest import ACTIVE, node_word
-from tests.support.actors import STRANGER, node_key
+from tests.support.actors import STRANGER, keccak, node_key
+from tests.support.refutation import draft, record
 from tests.support.suite import Suite
 from tests.support.uptime import ALL, Uptime
 
@@ -56,6 +57,25 @@ def test_a_dark_node_without_a_record(checked: Suite) -> None:
     checked.report({3: ALL})
     assert checked.uptime.leaf(3) == before.leaf(3)
     checked.refuter.refute_checkin(*arguments(checked, before, slot=11))
+
+
+def test_signers_of_a_false_root_can_spare_themselves_the_penalty(checked: Suite) -> None:
+    """A known limit (SECURITY.md): a quorum keeps a denied check-in of a node of its own in the epoch before a false
+    root, and shows it when somebody commits to the refutation. Both reports fall; for neither is anybody punished."""
+    before = deepcopy(checked.uptime)
+    checked.report({3: 1 << 4})
+    escape = arguments(checked, before)
+    false = draft(checked, [record(0, 7)])
+    false = false.but(parts=[(false.parts[0][0], keccak(b"garbage"))])
+    false.send(checked)
+    proof = false.arguments()
+    with boa.env.anchor():
+        checked.refuter.refute(*proof)
+        assert checked.refuter.fault_of(3, 0) >> 40 & 2**32 - 1 == 0b111
+    checked.refuter.refute_checkin(*escape)
+    assert (checked.hub.last_epoch(), checked.refuter.fault_of(2, 0), checked.refuter.fault_of(3, 0)) == (1, 0, 0)
+    with boa.reverts():
+        checked.refuter.refute(*proof)
 
 
 @pytest.mark.attack("A15")
