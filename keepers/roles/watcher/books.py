@@ -26,6 +26,7 @@ from keepers.chain.history import (
 from keepers.chain.ports import BlockRef, Call, Event, Reader
 from keepers.protocol.counters import Leaf, mask_of
 from keepers.protocol.epochs import RING
+from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.protocol.rebuild import Fault, advance
 from keepers.protocol.uptime_tree import Snapshot, UptimeTree
@@ -144,8 +145,17 @@ class Books:
     def refresh(self, at: BlockRef) -> int:
         """Follow to block `at`; returns how many epochs were judged.
 
-        Raises H2006 where an endpoint's logs cannot be the hub's, and what the reader raises: the next call goes on.
+        Raises H2006 where an endpoint's logs cannot be the hub's: then the next call reads again from the newest stored
+        state, for what was left out once would be missed for ever. Also what the reader raises: the next call goes on.
         """
+        try:
+            return self._follow(at)
+        except HearthError as error:
+            if error.code == "H2006":
+                self._start(self._stored())
+            raise
+
+    def _follow(self, at: BlockRef) -> int:
         before = self.checked
         while True:
             try:

@@ -252,6 +252,29 @@ def test_endpoint_that_leaves_logs_out__is_refused_by_name() -> None:
     assert fresh(chain).last == 3
 
 
+@pytest.mark.parametrize("hidden", ["Report", "Cancelled", "CheckedIn"])
+@pytest.mark.parametrize("known", [0, 4, 40])
+def test_endpoint_that_left_logs_out_once__is_read_again(hidden: str, known: int) -> None:
+    """One of several endpoints lags and answers "no logs": what it left out is not lost for the life of the process."""
+    chain = Chain(12)
+    made = books(chain)
+    for _ in range(known):
+        chain.report()
+    made.refresh(chain.head())
+    chain.hidden = {hidden}
+    chain.check_in(0, 3)
+    chain.report()
+    if hidden == "Cancelled":
+        chain.cancel(known + 1)
+    if hidden != "CheckedIn":
+        with pytest.raises(HearthError, match="H2006"):
+            made.refresh(chain.head())
+    chain.hidden = set()
+    chain.report()
+    made.refresh(chain.head())
+    assert says(chain, made) == says(chain, fresh(chain))
+
+
 def test_endpoint_that_lags__nothing_is_forgotten_or_refused() -> None:
     chain = Chain(11)
     made = books(chain)
