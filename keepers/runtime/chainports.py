@@ -40,6 +40,16 @@ class FollowedReader(RpcReader):
     followed: int = -1
     shown: tuple[BlockRef, BlockRef] | None = None  # head, final
 
+    def show(self, followed: int, head: BlockRef, final: BlockRef) -> None:
+        """Bring roles to `head`, or as far as the tables have come: an endpoint that lags gives no logs beyond."""
+        self.followed = followed
+        if followed < head.number and self.shown is not None:
+            known = self.block(followed)
+            if known is None:
+                return
+            head, final = known, min(final, known, key=lambda block: block.number)
+        self.shown = (head, final)
+
     def head(self) -> BlockRef:
         return super().head() if self.shown is None else self.shown[0]
 
@@ -143,7 +153,7 @@ class ChainPorts:
             if error.code == "H2005":
                 raise Fatal(error) from error
             raise
-        self._reader.followed, self._reader.shown = advance.number, (head, final)
+        self._reader.show(advance.number, head, final)
         self._measure(advance)
         return head
 

@@ -64,3 +64,17 @@ def test_head__new_block_that_is_not_followed_yet__not_shown() -> None:
     assert (reader.head().number, reader.final().number) == (20, 17)
     reader.shown = (reader.heads.head(), reader.heads.final())
     assert (reader.head().number, reader.final().number) == (30, 27)
+
+
+def test_show__follower_behind_the_head__nobody_is_told_of_blocks_without_logs() -> None:
+    """The endpoint with the newest block is not the one that is asked for logs, and that one answers "none"."""
+    chain, tables = Chain(), Tables()
+    reader = reader_of(chain, tables)
+    reader.show(20, block(20), block(17))
+    chain.top = 30
+    reader.show(24, block(30), block(27))
+    assert (reader.head(), reader.final()) == (block(24), block(24))
+    reader.events(5, reader.head().number)
+    assert chain.asked == [] and tables.asked == [(5, 24)]
+    reader.show(30, block(30), block(27))
+    assert (reader.head(), reader.final()) == (block(30), block(27))
