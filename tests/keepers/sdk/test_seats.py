@@ -287,7 +287,9 @@ def test_prove__what_is_no_proof_costs_no_gas(market: Market, seated: list[Heart
     ("change", "says"),
     [
         ({"schema": "hearth.x/1"}, "its schema is"),
-        ({"statements": []}, "not enough values"),
+        ({"statements": []}, "no list of two"),
+        ({"statements": {"0": 1}}, "no list of two"),
+        ({"statements": [1, 2]}, "a statement is no JSON object"),
         ({"seat": "0x3"}, "is no whole number"),
         ({"hub": "0x12"}, "an address has 20 bytes"),
         ({"chain_id": True}, "is no whole number"),
