@@ -96,10 +96,17 @@ class Seats(Base):
         return max(1, self.calendar.epoch(max(at.timestamp, self.calendar.genesis)))
 
     def _committees(self, at: BlockRef) -> Committees:
+        """Every committee's table. Raises H2006 where the hub has reports and the endpoint no log of a committee."""
         follower = Committees(
             self.reader, self.deployment.first_block, {a.address: a.url for a in self.deployment.attesters}
         )
         follower.refresh(at)
+        if follower.newest() is None and self.suite.hub.last_epoch(at=at):
+            raise HearthError(
+                "H2006",
+                "the hub has reports, but the endpoint has no log of a committee",
+                next=("use an endpoint that keeps all logs of the hub from the deployment's first block on",),
+            )
         return follower
 
     # ---- the attester
