@@ -215,7 +215,10 @@ def load_record(name: str | Path) -> Deployment:
         raise HearthError(
             "H1004",
             f"no network is named {text!r}",
-            why=(f"known: {', '.join(known) or 'none; give the path of a record'}",),
+            why=(
+                f"shipped with this release: {', '.join(known) or 'none'}; added here: see hearth network list",
+                "a path has a slash in it or ends with .json",
+            ),
             next=("hearth network list", "hearth --manifest FILE …"),
         )
     return parse_record((resources.files("keepers") / "deployments" / f"{text}.json").read_text(), text)

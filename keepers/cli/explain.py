@@ -69,10 +69,16 @@ def explain(options: Options, what: str) -> None:
             lambda: f"{name}  {REASON_TEXT[reason]}\n  {WHO_PAYS[reason]}",
         )
         return
-    known = [code for code in CODES if code.startswith(name[:2])] if name.startswith("H") else list(Reason.__members__)
+    import difflib
+
+    known = (*CODES, *Reason.__members__, "EXIT_CODES", "COLLUSION")
+    near = [
+        found if found in CODES or found in Reason.__members__ else found.lower().replace("_", "-")
+        for found in difflib.get_close_matches(name, known, n=4)
+    ]
     raise HearthError(
         "H1005",
-        f"{text!r} is no code that this release knows",
-        why=f"near it: {', '.join(known[:12]) or 'none'}",
-        next=("hearth explain exit-codes",),
+        f"{text!r} is no code, end reason or topic that this release knows",
+        why=f"near it: {', '.join(near) or 'none'}",
+        next=("hearth explain exit-codes", "docs/errors.md has every code"),
     )

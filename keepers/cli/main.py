@@ -193,7 +193,9 @@ def _explain(error: Any, obj: Options) -> int:
 def _unsent(stop: Any, obj: Options) -> int:
     calls = [f"{name}: {call}" for name, call in stop.calls]
     if stop.path is not None:
-        click.echo(f"{len(calls)} calls written to {stop.path}, nothing was sent", err=True)
+        click.echo(
+            f"{len(calls)} {'call' if len(calls) == 1 else 'calls'} written to {stop.path}, nothing was sent", err=True
+        )
     elif not obj.quiet:
         click.echo("dry run, nothing was sent: " + " · ".join(calls), err=True)
     return 0

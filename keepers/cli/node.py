@@ -298,7 +298,7 @@ def check_in(options: Options, index: int, keystore: Path | None, key_password_f
         lambda: f"node {index} checked in for slot {done.epoch}.{done.slot} · epoch {done.epoch}: {slots}",
         hearth,
     )
-    options.note(f"next  hearth proof {index} {done.epoch}, once that epoch is reported")
+    options.note(f"next  hearth proof {index} {done.epoch}    once that epoch is reported")
 
 
 @node.command()

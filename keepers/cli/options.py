@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from keepers.chain.masking import mask_url
 from keepers.cli import output
 from keepers.protocol.errors import HearthError
 
@@ -81,8 +82,12 @@ class Options:
             click.echo(self.repeatable(text), err=True)
 
     def repeatable(self, text: str) -> str:
-        """The text; its lines of what to try next with the flags that chose config and network, to work as printed."""
-        given = (("-c", self.config), ("-n", self.network), ("--manifest", self.manifest))
+        """The text; its lines of what to try next with the flags that chose config, network and endpoint.
+
+        They work as printed, but for an endpoint whose URL may hold a secret: `--rpc URL`.
+        """
+        rpc = self.rpc if self.rpc is None or mask_url(self.rpc) == self.rpc else "URL"
+        given = (("-c", self.config), ("-n", self.network), ("--manifest", self.manifest), ("--rpc", rpc))
         flags = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given if value)
         return _NEXT.sub(lambda found: f"{found[1]}hearth{flags} ", text) if flags else text
 

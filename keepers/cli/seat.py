@@ -233,6 +233,7 @@ def withdraw(options: Options) -> None:
 def apply(options: Options) -> None:
     """Apply the table that is due: the proposed one after its notice, or the last without those that left."""
     hearth = options.hearth(ANYBODY)
+    hearth.check_due()
     options.note(" plan  hand the hub the table that is due; in force from the next epoch on · costs gas only")
     if options.planned({"by": hearth.address}, hearth):
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from keepers.cli import output
+from keepers.cli import output, units
 from keepers.cli.options import Options, group
 from keepers.protocol.errors import HearthError
 
@@ -113,7 +113,10 @@ def import_(options: Options, file: Path | None, watermark: int | None) -> None:
     with _opened(options, fresh=True) as (log, _):
         if watermark is not None:
             closed = _ahead(options, watermark)
-            options.note(f" plan  {log.scope}: nothing is signed where it may have signed through epoch {watermark}")
+            options.note(
+                f" plan  {log.scope}: nothing is signed where it may have signed through epoch {watermark}\n"
+                f" risk  the seat signs nothing before {units.say_when(int(closed))}; a watermark cannot be taken back"
+            )
             if options.planned({"scope": log.scope, "watermark": watermark}):
                 return
             options.confirm()

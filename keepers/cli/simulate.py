@@ -13,6 +13,8 @@ from keepers.cli.progress import Bar
 if TYPE_CHECKING:
     from keepers.simulate.attestation.run import Verdict
 
+CHANCE = click.FloatRange(0, 1)
+
 
 @group(default="attestation")
 def simulate() -> None:
@@ -27,9 +29,11 @@ def simulate() -> None:
 @click.option("--byzantine", type=click.IntRange(0, 10), help="Seats that do what they like; f where not given.")
 @click.option("--dead", type=click.IntRange(0, 30), default=0, help="Seats that never start.")
 @click.option("--strategy", default="", help="What byzantine seats do in every epoch; drawn where not given.")
-@click.option("--crash", type=float, default=0.001, show_default=True, help="Chance that a process dies as it sends.")
-@click.option("--partition", type=float, default=0.02, show_default=True, help="Chance that an exchange is cut in two.")
-@click.option("--cancel", type=float, default=0.03, show_default=True, help="Chance that a report falls afterwards.")
+@click.option("--crash", type=CHANCE, default=0.001, show_default=True, help="Chance that a process dies as it sends.")
+@click.option(
+    "--partition", type=CHANCE, default=0.02, show_default=True, help="Chance that an exchange is cut in two."
+)
+@click.option("--cancel", type=CHANCE, default=0.03, show_default=True, help="Chance that a report falls afterwards.")
 @click.pass_obj
 def attestation(
     options: Options,
@@ -54,7 +58,8 @@ def attestation(
     if bent > faults(seats) or bent + dead > seats - quorum(seats):
         raise HearthError(
             "H1005",
-            f"{seats} seats stand {faults(seats)} byzantine ones, and {seats - quorum(seats)} away or byzantine",
+            f"{seats} seats stand at most {faults(seats)} byzantine, and {seats - quorum(seats)} byzantine or dead",
+            next=("lower --byzantine or --dead, or raise --seats",),
         )
     if strategy and strategy not in STRATEGIES:
         raise HearthError("H1005", f"there is no strategy {strategy!r}", why=(f"known: {', '.join(STRATEGIES)}",))

@@ -129,7 +129,9 @@ def next_words(hearth: str, config: str, lease: int, page: str, kept: bool) -> l
     if not kept:
         return [f"{hearth} demo --keep", *words, *pages]
     live = f"{hearth} -c {config}"
-    return [f"{live} status {lease}", f"{live} receipt {lease}", f"{live} offers", f"{live} wallet", *words, *pages]
+    market = [f"{live} {verb}" for verb in (f"status {lease}", f"receipt {lease}", "offers", "wallet")]
+    audit = [f"{live} {verb}" for verb in (f"verify {lease}", "network status", "watcher --once", "exposure")]
+    return [*market, *audit, *words, *pages]
 
 
 def next_lines(words: Sequence[str]) -> list[str]:

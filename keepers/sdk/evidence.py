@@ -56,10 +56,13 @@ class Evidence:
 def read(text: bytes | str) -> Evidence:
     """Evidence from its JSON. Raises H1006 with what is wrong."""
     try:
-        raw = loads(text)
+        raw = _object(loads(text), "the file")
         if raw["schema"] != SCHEMA:
             raise ValueError(f"its schema is {str(raw['schema'])[:60]!r}, not {SCHEMA!r}")
-        first, second = (_signed(row) for row in raw["statements"])
+        rows = raw["statements"]
+        if not isinstance(rows, list) or len(rows) != 2:
+            raise ValueError("statements is no list of two")
+        first, second = (_signed(_object(row, "a statement")) for row in rows)
         found = Evidence(_number(raw["chain_id"]), str(raw["hub"]).lower(), _number(raw["seat"]), first, second)
         digests = found.digests()
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -72,6 +75,12 @@ def read(text: bytes | str) -> Evidence:
     if digests[0] == digests[1]:
         raise HearthError("H1006", "both statements say the same")
     return found
+
+
+def _object(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{what} is no JSON object")
+    return value
 
 
 def _signed(row: Mapping[str, Any]) -> Statement:

@@ -199,7 +199,7 @@ class Reads:
         except ValueError:
             raise no_lease(ref) from None
         raise HearthError(
-            "H5001", f"there is no lease {ref}", why=(f"{len(opened)} were ever opened",), next=("hearth status",)
+            "H5001", f"there is no lease {ref}", why=(f"opened so far: {len(opened)}",), next=("hearth status",)
         )
 
     def lease(self, ref: str | int, at: BlockRef | None = None) -> LeaseView:

@@ -96,10 +96,17 @@ class Seats(Base):
         return max(1, self.calendar.epoch(max(at.timestamp, self.calendar.genesis)))
 
     def _committees(self, at: BlockRef) -> Committees:
+        """Every committee's table. Raises H2006 where the hub has reports and the endpoint no log of a committee."""
         follower = Committees(
             self.reader, self.deployment.first_block, {a.address: a.url for a in self.deployment.attesters}
         )
         follower.refresh(at)
+        if follower.newest() is None and self.suite.hub.last_epoch(at=at):
+            raise HearthError(
+                "H2006",
+                "the hub has reports, but the endpoint has no log of a committee",
+                next=("use an endpoint that keeps all logs of the hub from the deployment's first block on",),
+            )
         return follower
 
     # ---- the attester
@@ -187,31 +194,28 @@ class Seats(Base):
 
     def apply_table(self, progress: Progress | None = None) -> SeatTable:
         """Hand the hub the table that is due; the table. Raises H2587, H2588, or as the hub (H24…) where none is."""
-        at = self.head()
-        _, ready, refusal = self._tables(at)
-        if refusal is not None:
-            if refusal.code == NOTHING_DUE and ready > at.timestamp:
-                why = (f"a proposed table may be applied in {ready - at.timestamp} s",)
-                refusal = HearthError(refusal.code, refusal.message, why, refusal.next)
-            raise refusal
-        generation = self._newest(at).generation
+        self.check_due()
+        generation = self._newest(self.head()).generation
         self.session.run(f"seat-apply-{generation}", [Step("apply", self.suite.committee.apply())], progress)
         return self._newest(self.head())
+
+    def check_due(self) -> None:
+        """Raises as `apply_table` where no table can be applied now."""
+        at = self.head()
+        _, ready, refusal = self._tables(at)
+        if refusal is None:
+            return
+        if refusal.code == NOTHING_DUE and ready > at.timestamp:
+            why = (f"a proposed table may be applied in {ready - at.timestamp} s",)
+            refusal = HearthError(refusal.code, refusal.message, why, refusal.next)
+        raise refusal
 
     def _newest(self, at: BlockRef) -> SeatTable:
         found = table_of(self._committees(at).newest(), self.address)
         return found or SeatTable(0, 0, 0, None)
 
     def unpunished(self, epoch: int) -> tuple[int, ...]:
-        """Numbers of the reports of an epoch that were refuted and whose signers were not punished yet."""
-        at = self.head()
-        numbers = range(self.suite.hub.cancels(epoch, at=at) + 1)
-        faults = self.reader.read_many([self.suite.refuter.view("fault_of", epoch, n) for n in numbers], at)
-        done = self.reader.read_many([self.suite.committee.view("punished", epoch, n) for n in numbers], at)
-        return tuple(n for n, fault, gone in zip(numbers, faults, done, strict=True) if fault and not gone)
-
-    def punish(self, epoch: int, progress: Progress | None = None) -> tuple[tuple[str, int], ...]:
-        """Take what the signers of each refuted report of an epoch owe; (account, wei) taken. Punished before: nothing.
+        """Numbers of the reports of an epoch that were refuted and whose signers were not punished yet.
 
         Raises H2597 where no report of it was refuted.
         """
@@ -220,6 +224,14 @@ class Seats(Base):
         faults = self.reader.read_many([self.suite.refuter.view("fault_of", epoch, n) for n in numbers], at)
         if not any(faults):
             raise HearthError("H2597", f"no report of epoch {epoch} was refuted", next=("hearth network status",))
+        done = self.reader.read_many([self.suite.committee.view("punished", epoch, n) for n in numbers], at)
+        return tuple(n for n, fault, gone in zip(numbers, faults, done, strict=True) if fault and not gone)
+
+    def punish(self, epoch: int, progress: Progress | None = None) -> tuple[tuple[str, int], ...]:
+        """Take what the signers of each refuted report of an epoch owe; (account, wei) taken. Punished before: nothing.
+
+        Raises H2597 where no report of it was refuted.
+        """
         taken: list[tuple[str, int]] = []
         for number in self.unpunished(epoch):
             call = self.suite.committee.punish(epoch, number)
@@ -281,7 +293,7 @@ class Seats(Base):
         if not right or not endpoint.isascii() or len(endpoint) > MAX_ENDPOINT or parts.username or parts.query:
             raise HearthError(
                 "H1005",
-                f"{endpoint[:MAX_ENDPOINT]!r} is no endpoint of a seat",
+                f"{endpoint[:MAX_ENDPOINT]!r} is no endpoint of a seat" if endpoint else "the seat has no endpoint yet",
                 why=(f"it is an http or https URL of at most {MAX_ENDPOINT} characters, without a user or a query",),
                 next=("--endpoint https://attester.example.org",),
             )

@@ -223,7 +223,7 @@ class Verify:
             if wanted == (int(event["id"]) if text.startswith("0x") else number):
                 return number, event
         raise HearthError(
-            "H5001", f"there is no lease {ref}", why=(f"{number} were ever opened",), next=("hearth status",)
+            "H5001", f"there is no lease {ref}", why=(f"opened so far: {number}",), next=("hearth status",)
         )
 
     def _events(self, lease: int, first: int, at: BlockRef) -> list[Event]:

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
+import httpx
 from sqlalchemy import Connection
 
 from keepers.chain.keys import Signer
@@ -63,6 +64,8 @@ class Watcher(Role[WatcherView, WatcherPlan]):
         self.verdicts: tuple[Verdict, ...] = ()
         self._dispatcher: Dispatcher | None = None
         self._fresh = True  # something was found that no cycle has looked at
+        self._pool: ThreadPoolExecutor | None = None
+        self._http: httpx.Client | None = None
 
     def signer(self) -> Signer | None:
         return self.key if self.policy.submit else None
@@ -99,13 +102,16 @@ class Watcher(Role[WatcherView, WatcherPlan]):
     def start(self) -> None:
         epoch = self.books.resume()
         self.log.info(
-            "from epoch %d on; %s", epoch, "proves what it finds" if self.policy.submit else "dry: looks only"
+            "from epoch %d on; %s",
+            epoch,
+            "proves what it finds" if self.policy.submit and not self.context.dry else "dry: looks only",
         )
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-        self._http.close()
+        if self._http is not None:
+            self._http.close()
 
     def timers(self) -> Sequence[Timer]:
         allowances, length = self.context.deployment.allowances, self.context.calendar.epoch_seconds
@@ -196,6 +202,7 @@ class Watcher(Role[WatcherView, WatcherPlan]):
         return new
 
     def _clients(self, committee: Committee) -> list[AttesterClient]:
+        assert self._http is not None
         return [AttesterClient(endpoint, self._http) for endpoint in committee.endpoints if endpoint.url]
 
     # ------------------------------------------------------------------ small parts

@@ -73,6 +73,7 @@ def test_join__plan_first__dry_run_sends_nothing(attester: Person, market: Marke
     more = attester("seat", "join", "1", "--yes")
     assert more.code == 1 and "H5003" in more.err
     assert attester("seat", "join", "x", "--yes").code == 2
+    assert "the seat has no endpoint yet" in attester("seat", "join", "--dry-run", who=1).err
 
 
 def test_whole_way__in_and_out(attester: Person, market: Market) -> None:
@@ -87,8 +88,9 @@ def test_whole_way__in_and_out(attester: Person, market: Market) -> None:
     left = attester("seat", "leave", "--yes")
     assert left.code == 0 and "it signs until that table is in force" in left.err
     assert "leaving   out of the table that is applied from" in left.out
-    early = attester("seat", "apply", "--yes", who=1)
-    assert early.code == 1 and "error[H2587]" in early.err
+    for last in ("--yes", "--dry-run"):
+        early = attester("seat", "apply", last, who=1)
+        assert early.code == 1 and "error[H2587]" in early.err and "plan" not in early.err
     market.mine(market.town.parameters.notice)
     done = attester("seat", "apply", "--yes", who=1)
     assert done.code == 0 and "generation 3: 4 seats" in done.out
@@ -111,8 +113,9 @@ def test_prove_and_punish(attester: Person, market: Market, home: Path) -> None:
     file.write_text("{}")
     assert attester("seat", "prove", str(file), "--yes").code == 2
     assert attester("seat", "prove", str(home / "none.json"), "--yes").code == 2
-    none = attester("seat", "punish", "9", "--yes")
-    assert none.code == 1 and "error[H2597]" in none.err
+    for last in ("--yes", "--dry-run"):
+        none = attester("seat", "punish", "9", last)
+        assert none.code == 1 and "error[H2597]" in none.err and "plan" not in none.err
     generation = market.town.world.hub.committee(market.town.calendar.epoch(market.town.world.now))[0]
     market.town.world.refuter.faults[9, 0] = generation << 72 | 0b1 << 40 | market.town.world.now
     market.mine()

@@ -126,6 +126,9 @@ def test_next__repeats_the_flags_that_chose_config_and_network(hearth: Call, hom
         json.loads(hearth("status", "-c", str(config), "--json").err)["error"]["next"][1] == "hearth network use NAME"
     )
     assert "next  hearth network add FILE" in hearth("network", "list").out
+    for given, shown in (("http://127.0.0.1:1", "http://127.0.0.1:1"), ("https://u:secret@a.example/?k=1", "URL")):
+        text = Options(manifest="r.json", rpc=given).repeatable("next  hearth proof 0 1")
+        assert text == f"next  hearth --manifest r.json --rpc {shown} proof 0 1"
 
 
 def test_error__as_json_for_programs(hearth: Call) -> None:
@@ -172,3 +175,7 @@ def test_explain__codes_reasons_and_exit_codes(hearth: Call) -> None:
         assert row.meaning in said.out
     assert "forfeit" in hearth("explain", "HOST_DOWN").out
     assert "outcome unknown" in hearth("explain", "exit-codes").out
+    meant = {"colusion": "collusion", "H6771": "H6701", "host_dwn": "HOST_DOWN", "exitcodes": "exit-codes"}
+    for typed, near in meant.items():
+        said = hearth("explain", typed)
+        assert said.code == 2 and near in said.err.split("near it")[1].split("next")[0], said.err

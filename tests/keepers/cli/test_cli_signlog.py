@@ -9,6 +9,7 @@ import pytest
 
 from keepers.chain.deployment import load_record
 from keepers.chain.keys import open_keystore
+from keepers.cli.units import say_time
 from keepers.roles.attester import locks
 from keepers.roles.attester.signlog import REPORT, SignLog, scope_of
 from tests.keepers.cli.conftest import Call
@@ -105,6 +106,9 @@ def test_lost_log_is_declared_from_the_present_epoch_on(hearth: Call, seat: tupl
     said = call("--watermark", str(present - 1), "--yes")
     assert "H1005" in said.err and str(present) in said.err  # type: ignore[attr-defined]
     assert call("--watermark", str(present)).code == 3  # type: ignore[attr-defined]
+    far = call("--watermark", str(present + 3), "--dry-run")
+    closed = town.calendar.end(present + 3) + World.deployment.allowances.freeze
+    assert f"signs nothing before {say_time(int(closed))}" in far.err  # type: ignore[attr-defined]
     assert call("--watermark", str(present), "--yes").code == 0  # type: ignore[attr-defined]
     assert hearth("signlog", "--json").data["floor"] == present
     assert call("--watermark", str(present), "--yes").code != 0  # type: ignore[attr-defined]

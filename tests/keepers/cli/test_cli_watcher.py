@@ -127,6 +127,11 @@ def test_submit_without_a_key__is_refused(hearth: Call, tmp_path: Path) -> None:
     assert said.code == 4 and "H1101" in said.err and "init watcher" in said.err
 
 
+def test_close__before_anything_was_mounted__is_quiet() -> None:
+    """As the process closes it where the endpoint did not answer at the start."""
+    role.Watcher(None, role.Policy()).close()
+
+
 def test_init_watcher__a_key_and_a_section_that_sends_nothing_yet(hearth: Call, home: Path) -> None:
     said = hearth("init", "watcher")
     assert said.code == 0 and "hearth watcher --once" in said.err

@@ -58,5 +58,6 @@ def test_next__commands_of_a_chain_only_while_it_stands() -> None:
     assert not any("renter.toml" in line for line in gone)
     kept = next_words("hearth", "renter.toml", 1, "", kept=True)
     assert kept[0] == "hearth -c renter.toml status 1"
+    assert {"hearth -c renter.toml verify 1", "hearth -c renter.toml watcher --once"} <= set(kept)
     assert not any("--keep" in line or "page" in line for line in kept)
     assert next_lines(kept)[0].split()[0] == "next"

@@ -62,6 +62,19 @@ def refusal(code: str, hearth: Hearth, verb: str, *arguments: object) -> HearthE
     return found.value
 
 
+# ---- looking
+
+
+def test_committee__an_endpoint_without_its_logs__is_named(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    me = candidate(market, 0)
+    assert len(me.seats()) == 4
+    monkeypatch.setattr("keepers.wire.committee.Committees._events", lambda self, first, last: [])
+    assert me.seats() == (), "no report yet: there may be no committee"
+    monkeypatch.setattr(type(me.suite.hub), "last_epoch", lambda self, at: 1)
+    assert "no log of a committee" in refusal("H2006", me, "seats").message
+    refusal("H2006", me, "seat")
+
+
 # ---- in
 
 
@@ -287,7 +300,9 @@ def test_prove__what_is_no_proof_costs_no_gas(market: Market, seated: list[Heart
     ("change", "says"),
     [
         ({"schema": "hearth.x/1"}, "its schema is"),
-        ({"statements": []}, "not enough values"),
+        ({"statements": []}, "no list of two"),
+        ({"statements": {"0": 1}}, "no list of two"),
+        ({"statements": [1, 2]}, "a statement is no JSON object"),
         ({"seat": "0x3"}, "is no whole number"),
         ({"hub": "0x12"}, "an address has 20 bytes"),
         ({"chain_id": True}, "is no whole number"),

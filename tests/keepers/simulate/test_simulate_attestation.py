@@ -148,7 +148,15 @@ def test_command_prints_the_verdict(hearth: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--byzantine", "2"), ("--dead", "1"), ("--strategy", "kind"), ("--seats", "32"), ("--epochs", "0")]
+    "arguments",
+    [
+        ("--byzantine", "2"),
+        ("--dead", "1"),
+        ("--strategy", "kind"),
+        ("--seats", "32"),
+        ("--epochs", "0"),
+        ("--crash", "2"),
+    ],
 )
 def test_command_refuses_what_no_committee_stands(hearth: Call, arguments: tuple[str, ...]) -> None:
     assert hearth("simulate", "attestation", "--seats", "4", *arguments).code != 0
