@@ -15,7 +15,7 @@ from fractions import Fraction
 from keepers.protocol.leases import BOND_BPS, Money, Sheet, Terms, effective_stop
 from keepers.protocol.merge import quorum
 from keepers.protocol.seats import Seat
-from keepers.protocol.units import BPS, WAD, credits_for, mul_div_ceil
+from keepers.protocol.units import BPS, WAD, credits_for
 
 HOUR = 3_600
 
@@ -74,9 +74,9 @@ def total(leases: Iterable[LeaseReach], tallies: int) -> Reach:
     )
 
 
-def bond_usd(sheet: Sheet, per_second: int) -> int:
-    """A lease's bond at the price at which it was taken: 1.5 × max(notice, min_seconds) × rate × GPUs, rounded up."""
-    return mul_div_ceil(sheet.binding_seconds * per_second, BOND_BPS, BPS)
+def bond_usd(sheet: Sheet, per_second: Fraction | int) -> Fraction:
+    """A lease's bond at the price at which it was taken: 1.5 × max(notice, min_seconds) × its rent a second."""
+    return sheet.binding_seconds * per_second * Fraction(BOND_BPS, BPS)
 
 
 def price_factor(bound: int, reports: int) -> Fraction:
@@ -143,4 +143,4 @@ class Worked:
     @property
     def bonds(self) -> int:
         """Bonds of all leases."""
-        return int(self.leases * self.per_second * self.sheet.binding_seconds * Fraction(BOND_BPS, BPS))
+        return int(self.leases * bond_usd(self.sheet, self.per_second))

@@ -9,7 +9,7 @@ from keepers.protocol.counters import Header
 from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import Merged
 from keepers.protocol.merkle import depth_of, lift
-from keepers.protocol.messages import Domain, Report, VoidReport, members
+from keepers.protocol.messages import Domain, Report, VoidReport
 from keepers.protocol.records import Part, split_parts
 from keepers.protocol.units import M24, M64, field, fits
 from keepers.protocol.uptime_tree import UptimeTree
@@ -124,17 +124,6 @@ def void_report(tree: UptimeTree, hi: int, view: int, generation: int) -> VoidRe
     if not first <= hi < first + MAX_VOID_EPOCHS:
         raise ValueError(f"a void report goes from {first} through at most {first + MAX_VOID_EPOCHS - 1}, not {hi}")
     return VoidReport(generation, first, hi, tree.ring_word, view)
-
-
-def signed_place(kind: type[Report] | type[VoidReport], words: bytes, domain: Domain) -> tuple[int, int, bytes]:
-    """(first epoch, view as it is signed, digest) of a report or void report given as its `words`: whoever shows a
-    signature shows of what it is. Raises ValueError for another number of words."""
-    if len(words) != 32 * len(members(kind.TYPE)):
-        raise ValueError(f"{len(words)} bytes are no {kind.__name__}")
-    epoch, last = (int.from_bytes(words[at : at + 32], "big") for at in (32, 128))
-    # the fifth word is a report's facts, or the view of a void report
-    view = Facts.unpack(last).view if kind is Report else last
-    return epoch, view, domain.digest(kind.hash_words(words))
 
 
 def pack_signatures(signatures: dict[int, bytes]) -> tuple[int, bytes]:

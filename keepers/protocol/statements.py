@@ -37,6 +37,11 @@ class Statement:
         values = [getattr(message, field.name) for field in fields(message)]
         return cls(kind, tuple(value if isinstance(value, bytes) else word(value) for value in values), sig)
 
+    @classmethod
+    def read(cls, kind: int, data: bytes, sig: bytes) -> Statement:
+        """One from the `words()` of its message, as somebody shows them; see `well_formed`."""
+        return cls(kind, tuple(data[at : at + 32] for at in range(0, len(data), 32)), sig)
+
     @property
     def well_formed(self) -> bool:
         """Whether it has as many words as its kind, 32 bytes each: a seat can sign the digest of anything."""

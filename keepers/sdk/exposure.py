@@ -12,13 +12,13 @@ from keepers.protocol.collusion import LeaseReach, Reach, held_open, lease_reach
 from keepers.protocol.credits import Balance
 from keepers.protocol.leases import Money, Party, Sheet, Terms
 from keepers.protocol.merge import quorum
+from keepers.protocol.seats import Seat
 from keepers.protocol.stake import Own, value_of
-from keepers.protocol.units import GWEI, credits_for, field
+from keepers.protocol.units import GWEI, credits_for
 from keepers.sdk.reads import Reads, parameter
 
 BATCH = 100  # views asked for at once
 ESCROW = "LeaseEscrow"
-SEAT_BOND = (128, 128)  # lowest bit and width of the bond in a seat's word
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,6 @@ def _committee(reads: Reads, at: BlockRef, price: int) -> tuple[int, int]:
     if n == 0:
         return 0, 0
     seated = reads.suite.committee.seats(at=at)
-    bonds = [field(reads.suite.committee.seat_of(who, at=at), *SEAT_BOND) for who in seated]
+    bonds = [Seat.unpack(reads.suite.committee.seat_of(who, at=at)).bond for who in seated]
     cheapest = sorted([*bonds, *[0] * (n - len(bonds))])[: quorum(n)]
     return n, credits_for(sum(cheapest), price)

@@ -31,7 +31,7 @@ from keepers.protocol.rebuild import EpochLog
 from keepers.protocol.records import DARK, FULL_MASK, GROUP, GROUP_BYTES, MAX_POSTED_BYTES, RECORD_BYTES, Record
 from keepers.protocol.refute import find, refutation
 from keepers.simulate.refuter import SignedReport, judge
-from tests.support.court import Court, Signed, records_of
+from tests.support.court import Court, Signed, groups_of
 
 ROWS = 200
 RECORD_LIES = ("wrong", "skipped", "doubled", "invented", "no node", "spare bit")
@@ -105,7 +105,7 @@ class Liar:
 
     def __post_init__(self) -> None:
         for data, root in self.report.log.parts:
-            groups = records_of(data)
+            groups = groups_of(data)
             self.records += [r for group in groups for r in group]
             ends = range(GROUP_BYTES, GROUP_BYTES * len(groups), GROUP_BYTES)
             self.roots += [*(data[end - 32 : end] for end in ends), root]
@@ -239,7 +239,7 @@ class Trial:
         true = court.again(self.report)
         court.accept(true)
         for part, (data, _) in enumerate(true.log.parts):
-            for group in range(len(records_of(data))):
+            for group in range(len(groups_of(data))):
                 found = refutation(true.before, true.log, true.facts, 1, part, group)
                 done = court.call("refuter", "refute", *found.args)
                 if done.ok or done.reason != "refuter: the group holds":

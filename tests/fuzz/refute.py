@@ -29,7 +29,7 @@ from keepers.protocol.records import FULL_MASK, Record
 from keepers.protocol.refute import find, refutation
 from keepers.protocol.uptime_tree import UptimeTree
 from tests.fuzz.positions import RECORD_LIES, ROOT_LIES, SPACING, Liar, Lie, State
-from tests.support.court import Court, Signed, records_of
+from tests.support.court import Court, Signed, groups_of
 
 BORDERS = (0, 1, 2, 31, 32, 33, 63, 64, 179, 180, 2**31, 2**128, 2**255, 2**255 + 1, 2**256 - 1)
 M24, M32 = 2**24 - 1, 2**32 - 1
@@ -122,7 +122,7 @@ class Docket:
     def _remember(self, rng: random.Random, true: Signed) -> None:
         tree = self.court.tree
         for part, (data, _) in enumerate(true.log.parts):
-            for group, records in enumerate(records_of(data)):
+            for group, records in enumerate(groups_of(data)):
                 found = refutation(true.before, true.log, true.facts, 1, part, group)
                 self.proofs.append(list(found.args))
                 nodes = [r >> 16 for r in records]

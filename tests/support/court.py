@@ -246,7 +246,7 @@ class Court:
         """Sends a true report and moves the honest tree on."""
         self.send(report)
         header = Header.unpack(report.log.header)
-        records = [records_of(data) for data, _ in report.log.parts]
+        records = [groups_of(data) for data, _ in report.log.parts]
         self.tree.apply_groups(header, [group for part in records for group in part])
         if self.view("hub", "ring_word", report.epoch) != self.tree.ring_word:
             raise AssertionError(f"the hub's word of epoch {report.epoch} is not the honest one")
@@ -284,8 +284,8 @@ class Court:
         return self.view("hub", call.function, *call.args)
 
 
-def records_of(data: bytes) -> list[list[int]]:
-    """Groups of a part's records."""
+def groups_of(data: bytes) -> list[list[int]]:
+    """The records of each group of a part, as numbers."""
     out = []
     for at in range(0, max(len(data), 1), 352):
         group = data[at : min(at + 320, len(data))]
@@ -293,4 +293,4 @@ def records_of(data: bytes) -> list[list[int]]:
     return out
 
 
-__all__ = ["Court", "Outcome", "Signed", "code", "records_of"]
+__all__ = ["Court", "Outcome", "Signed", "code", "groups_of"]

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, and_, delete, insert, select
 
 from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import leader
-from keepers.protocol.messages import Domain, ProposedSet, Report, SignedObservation, VoidReport
-from keepers.protocol.report import signed_place
+from keepers.protocol.messages import Domain, ProposedSet, SignedObservation
+from keepers.protocol.statements import REPORT, VOID, Statement
 from keepers.roles.attester.tables import (
     AttesterEquivocation,
     AttesterObservation,
@@ -492,11 +492,11 @@ class Exchange:
     def is_of_its_place(self, given: Proposal | SeatSignature) -> bool:
         """Whether what was signed is of the epoch and view that it is shown for: reports and their signatures are
         public, so a stranger could show those of one place as the only ones of another."""
-        try:
-            place = signed_place((Report, VoidReport)[given.kind], given.message, self._domain)
-        except ValueError:
+        shown = Statement.read((REPORT, VOID)[given.kind], given.message, given.signature)
+        if not shown.well_formed or shown.digest(self._domain) != given.digest:
             return False
-        return place == (given.epoch, given.view, given.digest)
+        _, _, epoch, view = shown.place
+        return (epoch, view) == (given.epoch, given.view)
 
     def _by_seat(self, committee: Committee, given: Proposal | SeatSignature) -> None:
         if not self.is_of_its_place(given):

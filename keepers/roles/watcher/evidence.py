@@ -15,7 +15,7 @@ from keepers.protocol.messages import Domain, SignedObservation
 from keepers.protocol.statements import OBSERVATION, REPORT, VOID, Place, Statement
 from keepers.roles.watcher.facts import EQUIVOCATION, Finding
 from keepers.wire.attester_client import AttesterClient, Unreachable
-from keepers.wire.codec import Decoder, EpochRecord, SeatSignature
+from keepers.wire.codec import Decoder, EpochRecord
 from keepers.wire.committee import Committee, Committees
 from keepers.wire.routing import Refused
 from keepers.wire.signatures import BadSignature, recover, recover_compact
@@ -64,7 +64,7 @@ class Evidence:
                 if obs.epoch == epoch:
                     self._keep(known, made, made.digest(self._domain), obs.seat, recover)
             for given in record.signatures:
-                report = _report(given)
+                report = Statement.read((REPORT, VOID)[given.kind], given.message, given.signature)
                 if report.well_formed and report.epoch == epoch and report.digest(self._domain) == given.digest:
                     self._keep(known, report, given.digest, given.seat, recover_compact)
         return [
@@ -118,11 +118,6 @@ def _ask(client: AttesterClient, epoch: int) -> EpochRecord | None:
     except (Unreachable, Refused) as error:
         log.info("a seat shows nothing", extra={"seat": client.endpoint.seat, "epoch": epoch, "reason": str(error)})
         return None
-
-
-def _report(given: SeatSignature) -> Statement:
-    words = tuple(given.message[at : at + 32] for at in range(0, len(given.message), 32))
-    return Statement((REPORT, VOID)[given.kind], words, given.signature)
 
 
 def encode_pair(first: Statement, second: Statement) -> bytes:

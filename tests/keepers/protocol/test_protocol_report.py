@@ -8,7 +8,7 @@ from keepers.protocol import report
 from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import Merged
 from keepers.protocol.merkle import ZERO
-from keepers.protocol.messages import Domain, Report, VoidReport
+from keepers.protocol.messages import Domain
 from keepers.protocol.records import Record, parse_part
 from keepers.protocol.report import Facts
 from keepers.protocol.uptime_tree import UptimeTree
@@ -66,17 +66,6 @@ def test_the_digest_depends_on_every_input() -> None:
         built = report.build(UptimeTree(), merged(records, indet, price), count=1, view=view, challenged=False)
         digests.add(built.digest(generation, DOMAIN))
     assert len(digests) == 6
-
-
-def test_the_words_of_a_message_tell_its_place_and_digest() -> None:
-    view = report.view_number(3, 5)
-    built = report.build(UptimeTree(), merged([]), count=1, view=view, challenged=False)
-    message, void = built.message(2), report.void_report(UptimeTree(), 4, view, 2)
-    assert report.signed_place(Report, message.words(), DOMAIN) == (1, view, built.digest(2, DOMAIN))
-    assert report.signed_place(VoidReport, void.words(), DOMAIN) == (1, view, void.digest(DOMAIN))
-    for kind, words in ((Report, void.words()), (VoidReport, message.words()), (Report, b"")):
-        with pytest.raises(ValueError, match=f"are no {kind.__name__}"):
-            report.signed_place(kind, words, DOMAIN)
 
 
 def test_the_first_ring_word_is_that_of_the_contract() -> None:

@@ -32,6 +32,15 @@ def test_statement__of_another_number_of_words__is_none() -> None:
     assert not Statement(REPORT, made.words).well_formed and not Statement(3, made.words).well_formed
 
 
+def test_statement__read_from_the_words_that_travel__is_that_of_its_message() -> None:
+    report = Report(2, 8, HASH, HASH, Facts(9, 1, VIEW, 5).pack(), HASH)
+    for message, kind in ((report, REPORT), (VoidReport(2, 8, 11, HASH, VIEW), VOID)):
+        assert Statement.read(kind, message.words(), b"sig") == Statement.of(message, b"sig")
+        for data in (b"", message.words()[:-1], message.words() + b"x", message.words()[:-32]):
+            assert not Statement.read(kind, data, b"sig").well_formed
+    assert not Statement.read(VOID, report.words(), b"sig").well_formed
+
+
 def test_commitment__binds_the_finder_and_both_digests_in_order() -> None:
     a, b = keccak(b"a"), keccak(b"b")
     assert commitment(5, a, b) == keccak(word(5) + a + b) != commitment(5, b, a) != commitment(6, b, a)

@@ -12,7 +12,7 @@ from keepers.protocol.hashing import keccak
 from keepers.protocol.merge import quorum
 from keepers.protocol.messages import RegisterNode, Report, fingerprints_hash
 from keepers.protocol.rebuild import EpochLog
-from keepers.protocol.records import FULL_MASK, GROUP, Record
+from keepers.protocol.records import FULL_MASK, Record, groups_of
 from keepers.protocol.report import Facts, pack_signatures, view_number, void_report
 from keepers.protocol.uptime_tree import UptimeTree
 from keepers.roles.watcher.role import Policy, Watcher
@@ -123,7 +123,7 @@ class Watched:
         truth = UptimeTree.at(self.tree.snapshot())
         previous = truth.ring_word if hub.ring_word(e - 1) == truth.ring_word else hub.ring_word(e - 1)
         header = truth.header.reported(count=count, challenged=hub._challenged(e))
-        groups = [[r.index << 16 | r.u << 12 | r.mask for r in part] for part in _groups(records)] or [[]]
+        groups = [[r.index << 16 | r.u << 12 | r.mask for r in part] for part in groups_of(records)] or [[]]
         applied = truth.apply_groups(header, groups)
         parts = _parts(groups, applied.running, cut)
         if bend is not None:
@@ -206,10 +206,6 @@ def made_suite(chain: WorldChain) -> Any:
     from keepers.chain.contracts import Suite
 
     return Suite.over(chain)
-
-
-def _groups(records: Sequence[Record]) -> list[Sequence[Record]]:
-    return [records[at : at + GROUP] for at in range(0, len(records), GROUP)]
 
 
 def _parts(groups: Sequence[Sequence[int]], roots: Sequence[bytes], cut: int) -> Parts:
