@@ -212,7 +212,8 @@ class Watcher(Role[WatcherView, WatcherPlan]):
         if sender is None or not self.policy.submit or self.context.dry:
             return None
         if self._dispatcher is None:
-            self._dispatcher = Dispatcher(sender, self.context.calendar.slot)
+            # several tries in the last part of a window too
+            self._dispatcher = Dispatcher(sender, min(self.context.calendar.slot, self._hurry / 4))
         return self._dispatcher
 
     def _sent(self, key: str) -> Sent | None:

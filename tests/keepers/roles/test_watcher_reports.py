@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from keepers.protocol.hashing import keccak
 from keepers.protocol.records import FULL_MASK
 from keepers.roles.watcher.facts import Policy, State
 from keepers.roles.watcher.observe import row_key
+from keepers.simulate.state import Revert
 from tests.keepers.roles.town import OWNER
 from tests.keepers.roles.watched import BOND, GARBAGE, Parts, Watched
 
@@ -264,6 +266,26 @@ def test_short_of_time__refuted_without_a_commitment() -> None:
     made.looks(watcher, times=4)
     assert made.mined("commit", "refute") == [("refute", "ok")]
     assert made.world.refuter.fault_of(e, 0) >> 96 == 0
+
+
+def test_proof_refused_in_the_last_minutes__tried_again_before_the_window_closes() -> None:
+    """An endpoint that lags simulates the proof on an old block, once."""
+    watched = Watched(dispute=24)
+    watcher = watched.watch()
+    e = watched.report(bend=garbage_root)
+    closes = int(watched.world.hub.usable_at(e))
+    watched.step(closes - 250)
+    call, refused = watched.world.call, []
+
+    def lagging(contract: str, function: str, *arguments: Any, **how: Any) -> Any:
+        if function == "refute" and not refused:
+            refused.append(function)
+            raise Revert("refuter: header")
+        return call(contract, function, *arguments, **how)
+
+    watched.world.call = lagging  # type: ignore[method-assign]
+    watched.looks(watcher, times=15)
+    assert watched.world.hub.last_epoch == e - 1 and refused
 
 
 def test_own_proof_that_the_outbox_has_not_confirmed_yet__is_nobody_elses() -> None:
