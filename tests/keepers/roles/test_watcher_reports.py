@@ -275,7 +275,8 @@ def test_proof_refused_in_the_last_minutes__tried_again_before_the_window_closes
     e = watched.report(bend=garbage_root)
     closes = int(watched.world.hub.usable_at(e))
     watched.step(closes - 250)
-    call, refused = watched.world.call, []
+    call = watched.world.call
+    refused: list[str] = []
 
     def lagging(contract: str, function: str, *arguments: Any, **how: Any) -> Any:
         if function == "refute" and not refused:
