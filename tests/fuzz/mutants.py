@@ -107,9 +107,10 @@ def fells(mutant: Mutant, attempts: int, seed: int) -> str:
 
 def spares(mutant: Mutant, seed: int) -> str:
     """Which false report it lets stand; empty where it lets none."""
+    contracts = artifacts(mutant)
     for records in (1, 65, 129):
         try:
-            by_bytecode(network(records, seed, Court(artifacts(mutant))), True)
+            by_bytecode(network(records, seed, Court(contracts)), True)
         except Survives as error:
             return str(error)
     return ""

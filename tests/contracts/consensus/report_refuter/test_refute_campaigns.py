@@ -30,7 +30,7 @@ def test_every_lie_at_every_place_falls(records: int) -> None:
 
 def test_a_report_in_posted_parts_falls_in_every_group() -> None:
     trial = positions.network(1_500, seed=5)
-    assert [len(positions.records_of(data)) for data, _ in trial.report.log.parts] == [1, 23]
+    assert [len(positions.groups_of(data)) for data, _ in trial.report.log.parts] == [1, 23]
     positions.by_bytecode(trial, all_=False)
     trial.stands()
     assert trial.told > 24 * 10
