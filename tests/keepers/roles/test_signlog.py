@@ -40,7 +40,7 @@ from keepers.wire.signatures import recover
 from tests.keepers.roles.town import Town, key
 
 SEAT = LocalSigner(keccak(b"seat 0"))
-SCOPE = scope_of(31_337, "0x" + "22" * 20, SEAT.address)
+SCOPE = scope_of(31_337, f"0x{os.getpid():040x}", SEAT.address)  # its lock is the machine's: one for each test process
 A, B, C = (bytes([n]) * 32 for n in (1, 2, 3))
 ROOT = Path(__file__).parents[3]
 

@@ -22,7 +22,7 @@ from keepers.roles.attester.signlog import REPORT, SignLog
 from keepers.runtime.role import Fatal
 from tests.keepers.roles.town import Town
 
-SCOPE = "1:hub:seat"
+SCOPE = f"1:hub:seat-{os.getpid()}"  # its lock is the machine's: one for each test process
 A, B, C = (bytes([n]) * 32 for n in (1, 2, 3))
 ROOT = Path(__file__).parents[3]
 
@@ -155,9 +155,9 @@ from keepers.protocol.hashing import keccak
 from keepers.roles.attester import locks
 from keepers.roles.attester.sign import SignBook
 from keepers.roles.attester.signlog import REPORT, SignLog
-path, mirror, memory, digest = sys.argv[1:]
+path, mirror, memory, digest, scope = sys.argv[1:]
 locks.Witness.of.__func__.__defaults__ = (Path(memory),)
-log = SignLog.at(Path(path), "1:hub:seat")
+log = SignLog.at(Path(path), scope)
 try:
     log.mirror_to(Path(mirror))
     book = SignBook(log)
@@ -169,7 +169,7 @@ except Exception as error:
 
 def run(path: Path, mirror: Path, memory: Path, digest: int, crash: str = "") -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "HEARTH_CRASH_AT": crash}
-    command = [sys.executable, "-c", CRASH, str(path), str(mirror), str(memory), str(digest)]
+    command = [sys.executable, "-c", CRASH, str(path), str(mirror), str(memory), str(digest), SCOPE]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -68,14 +68,6 @@ def signed(seat: int, message: Report | VoidReport, view: int = 0, epoch: int = 
     return SeatSignature(kind, epoch, view, digest, seat, compact(SEATS[seat].sign_digest(digest)), message.words())
 
 
-def cut_short(seat: int, message: Report) -> SeatSignature:
-    """A seat's signature of a report whose last word lacks a byte: no contract reads it."""
-    shown = Statement.read(REPORT, message.words()[:-1], b"")
-    digest = shown.digest(DOMAIN)
-    signature = compact(SEATS[seat].sign_digest(digest))
-    return SeatSignature(0, 5, 0, digest, seat, signature, b"".join(shown.words))
-
-
 def shows(observations: list[SignedObs] | None = None, signatures: list[SeatSignature] | None = None) -> EpochRecord:
     return EpochRecord(observations or [], signatures or [])
 
@@ -118,8 +110,6 @@ def test_two_reports__by_two_peers() -> None:
         ("no signature", shows([observation(1, b"a"), SignedObs(1, 5, 1, keccak(b"b"), PRICE, bytes(65))])),
         ("a digest of something else", shows(
             [], [signed(1, report(b"a")), structs.replace(signed(1, report(b"b")), message=report(b"c").words())])),
-        ("a word that is cut short", shows(
-            [], [signed(1, report(b"a")), cut_short(1, report(b"b"))])),
         ("words of another kind", shows(
             [], [signed(1, report(b"a")), structs.replace(signed(1, report(b"b")), kind=1)])),
     ],
