@@ -238,6 +238,21 @@ class ProposedSet(Message):
     observations: bytes
 
 
+@dataclass(frozen=True)
+class Answer(Message):
+    """A node's answer to the challenge of an epoch, signed by its key (domain of the ComputeChallenge).
+
+    It names the seeds that it answers: after a reorg that drew others it is no lie. `root`: of the list of rounds.
+    """
+
+    TYPE: ClassVar[str] = "Answer(uint256 node,uint256 epoch,uint256 seed,uint256 seed_b,bytes32 root)"
+    node: int
+    epoch: int
+    seed: int
+    seed_b: int
+    root: bytes
+
+
 def fingerprints_hash(fingerprints: list[bytes]) -> bytes:
     """keccak of the concatenated 32-byte fingerprints, as RegisterNode holds it."""
     if any(len(f) != 32 for f in fingerprints):
