@@ -21,13 +21,16 @@ if str(ROOT) not in sys.path:
 from coincurve import PrivateKey  # noqa: E402
 from eth_utils import to_checksum_address  # noqa: E402
 
+from tests.support.products import pretended  # noqa: E402
 from keepers.chain.codec import CONTRACTS  # noqa: E402
 from keepers.localnet.anvil import CHAIN_ID  # noqa: E402
+from keepers.protocol.challenge import Work, commitment  # noqa: E402
 from keepers.protocol.counters import Header, Leaf  # noqa: E402
 from keepers.protocol.epochs import RING  # noqa: E402
 from keepers.protocol.hashing import create_address, keccak  # noqa: E402
 from keepers.protocol.merge import Merged, quorum  # noqa: E402
 from keepers.protocol.messages import (  # noqa: E402
+    Answer,
     Ask,
     Domain,
     RegisterNode,
@@ -139,6 +142,8 @@ class Bench:
         }  # fmt: skip
         self.c = {}
         for n in CONTRACTS:
+            if n not in args:
+                continue  # deployed by the suite that measures it, so that the others' figures stand
             a = self.art[n]
             self.c[n] = ch.deploy(blob(a), *args[n])
             if self.c[n].address != at[n]:
@@ -450,7 +455,59 @@ def run(ch: Any) -> None:
         suite(ch)
 
 
-SUITES = {"reports": reports, "attestation": attestation, "money": money}
+def elements(ch: Any) -> None:
+    """Wrong entries of answers refuted, and the referee's product alone."""
+    for n, rounds, gpus, size in ((1_024, 8, 1, "1k"), (4_096, 64, 1, "4k"), (16_384, 512, 8, "16k"), (65_536, 512, 8, "64k")):
+        for label, round_ in (("", rounds // 2), ("_best", 1)):
+            before = ch.rpc("evm_snapshot")
+            b = Bench(ch, 10_000)
+            gas = refute_element(b, n, rounds, gpus, gpus - 1, round_)
+            note = f"n = {n:,}, R = {rounds}, {gpus} GPUs, the two rounds meet at the top of the chain's tree; siblings are garbage"
+            row(ch, f"gas.refute.element_{size}{label}", gas, note)
+            rewind(ch, before)
+
+
+def refute_element(b: Bench, n: int, rounds: int, gpus: int, gpu: int, round_: int) -> int:
+    """Gas of the refutation of an entry in the chunk that alone exists of a node's answer, and is garbage."""
+    ch, me = b.ch, b.ch.addr[1]
+    challenge = ch.deploy(
+        blob(b.art["ComputeChallenge"]), b.hub.address, b.registry.address, b.pool.address, b.genesis, SLOT,
+        PERIOD // EPOCH, 7 * 86_400, 200,
+    )  # fmt: skip
+    for granting in (b.registry, b.pool):
+        granting.tx("set_grant", challenge.address, 1)
+    b.registry.tx("add_class", ("GPU", 0, 0, 80, 0, 1_000, 300 * 10**9, n, rounds, 600, False))
+    b.token.tx("transfer", me, LIQUID)
+    for spender in (b.registry, b.pool):
+        spender.tx("approve", spender.address, 2**256 - 1, frm=me) if False else b.token.tx("approve", spender.address, 2**256 - 1, frm=me)
+    provider = b.provider(1, me)
+    b.pool.tx("stake_own", provider, 200_000 * 10**9, frm=me)
+    k = key(1)
+    prints = [keccak(b"gpu" + i.to_bytes(4, "big")) for i in range(gpus)]
+    message = RegisterNode(provider, me, 0, 1, fingerprints_hash(prints), address(k))
+    node = b.count
+    b.registry.tx(
+        "register_node", provider, 0, 1, prints, address(k), vrs(k, message.digest(b.registry_domain)), frm=me
+    )
+    b.count += 1
+    b.live(2)
+    e = b.tree.header.epoch + 1
+    work = Work(node, e, *challenge.call("seeds", e), 0, n, rounds, gpus)
+    chunk = b"".join(keccak(bytes([i])) for i in range(12))
+    root, shown = pretended(work, gpu, round_, n - 1, n - 1, chunk)
+    digest = Answer(node, e, work.seed, work.seed_b, root).digest(Domain(CHAIN_ID, challenge.address))
+    place, finder = shown.place, ch.addr[2]
+    b.token.tx("transfer", finder, WAD)
+    challenge.tx("commit", commitment(int(finder, 16), digest, place, shown.col), frm=finder)
+    return int(
+        challenge.gas(
+            "refute", node, e, root, vrs(k, digest), place.gpu, place.round, place.row, shown.col, chunk,
+            list(shown.path), shown.previous, list(shown.list_path), frm=finder,
+        )
+    )  # fmt: skip
+
+
+SUITES = {"reports": reports, "attestation": attestation, "money": money, "elements": elements}
 
 if __name__ == "__main__":
     from bench.chain import Chain

@@ -32,6 +32,7 @@ PREFIX = {
     "BurnMintEngine": "engine",
     "ReportRefuter": "refuter",
     "AttesterCommittee": "committee",
+    "ComputeChallenge": "challenge",
 }
 # The arrows of docs/architecture.md, "Contracts": who may call whom.
 MAY_CALL = {
@@ -45,6 +46,7 @@ MAY_CALL = {
     "BurnMintEngine": {"LeaseEscrow", "AttestationHub", "NodeRegistry", "ComputeToken"},
     "ReportRefuter": {"AttestationHub"},
     "AttesterCommittee": {"AttestationHub", "ReportRefuter", "ComputeToken"},
+    "ComputeChallenge": {"AttestationHub", "NodeRegistry", "StakingPool"},
 }
 ERROR_BYTES = 32  # a longer string costs a second word of code and calldata
 # word -> why it never stands in a contract

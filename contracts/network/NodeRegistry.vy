@@ -149,7 +149,7 @@ node_of_key: public(HashMap[address, uint256])
 # fingerprint -> node + 1; whether it is free again follows from that node's word
 gpu: HashMap[bytes32, uint256]
 
-class_word: HashMap[uint256, uint256]
+class_word: public(HashMap[uint256, uint256])
 class_name: HashMap[uint256, String[32]]
 
 

@@ -35,6 +35,7 @@ CONTRACTS = (
     "BurnMintEngine",
     "ReportRefuter",
     "AttesterCommittee",
+    "ComputeChallenge",
 )
 
 

@@ -23,7 +23,7 @@ def _deployed(parameters: Parameters) -> support.Suite:
 
 @pytest.fixture
 def suite(_deployed: support.Suite) -> Iterator[support.Suite]:
-    """All ten contracts, committee set, entries open, an hour before epoch 1. Rolled back after the test."""
+    """All eleven contracts, committee set, entries open, an hour before epoch 1. Rolled back after the test."""
     with boa.env.anchor():
         # other fixtures of the session may have moved the clock since the deployment
         boa.env.timestamp = _deployed.parameters.start(1) - _deployed.parameters.epoch

@@ -74,7 +74,7 @@ def texts(contract: Path) -> str:
 
 
 def test_the_contracts_are_found() -> None:
-    assert len(CONTRACTS) == 10
+    assert len(CONTRACTS) == 11
     assert all(functions(contract) and reverts(contract) for contract in CONTRACTS)
 
 

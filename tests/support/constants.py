@@ -45,6 +45,7 @@ class Parameters:
     seats: int = 4
     seat_bond: int = 10_000 * WAD
     notice: int = 14 * DAY
+    rate: int = 200  # bps of the nodes drawn an epoch
 
     @property
     def epoch(self) -> int:

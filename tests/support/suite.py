@@ -1,4 +1,4 @@
-"""All ten contracts on titanoboa, at addresses predicted from the deployer's nonce, and the acts every test needs.
+"""All eleven contracts on titanoboa, at addresses predicted from the deployer's nonce, and the acts every test needs.
 
 Compiled once: titanoboa keeps artifacts under build/ by the hash of a source and its imports.
 """
@@ -50,6 +50,7 @@ ORDER = {
     "BurnMintEngine": "incentives",
     "ReportRefuter": "consensus",
     "AttesterCommittee": "consensus",
+    "ComputeChallenge": "consensus",
 }
 
 REPORT = "Report(uint256 generation,uint256 epoch,bytes32 previous,bytes32 root,uint256 facts,bytes32 records)"
@@ -118,6 +119,7 @@ class Suite:
     engine: Any
     refuter: Any
     seats: Any
+    challenge: Any = None
     committee: dict[int, list[Actor]] = field(default_factory=dict)  # generation -> seats
     uptime: Uptime = field(default_factory=Uptime)
     nodes: int = 0
@@ -236,9 +238,11 @@ class Suite:
         return self.uptime.header, self.uptime.leaf(node), self.uptime.proof(node)
 
     # ---- network
-    def add_class(self, min_stake: int = 100 * GWEI, name: str = "H100-SXM5-80GB", kind: int = 0) -> int:
-        """A liveness-only class; min_stake in 1e-9 USD a GPU."""
-        row = (name, kind, 0, 80, 0, 100, min_stake, 0, 0, 0, False)
+    def add_class(
+        self, min_stake: int = 100 * GWEI, name: str = "H100-SXM5-80GB", kind: int = 0, n: int = 0, rounds: int = 0
+    ) -> int:
+        """A class, liveness-only unless it has a size and rounds; min_stake in 1e-9 USD a GPU."""
+        row = (name, kind, 0, 80, 0, 100, min_stake, n, rounds, 60 if rounds else 0, False)
         return int(self.registry.add_class(row, sender=OWNER.address))
 
     def register_provider(
@@ -335,7 +339,7 @@ class Suite:
 
 def deploy(parameters: Parameters | None = None, start: int | None = None) -> Suite:
     """The whole suite, time at `start` (an hour before epoch 1 unless given), committee of the first generation from
-    epoch 1, entries open. The owner deploys and holds the supply."""
+    epoch 1, entries open, ComputeChallenge granted. The owner deploys and holds the supply."""
     q = parameters or Parameters()
     boa.env.timestamp = q.start(1) - q.epoch if start is None else start
     owner = OWNER.address
@@ -363,6 +367,7 @@ def deploy(parameters: Parameters | None = None, start: int | None = None) -> Su
             token, hub, registry, escrow, *calendar, q.max_age, q.spread, q.peg, q.cap, q.fee,
             q.attesters_share, q.builders_share, BUILDERS.address, q.escrow_bounty,
         ),
+        "ComputeChallenge": (hub, registry, pool, *calendar, q.answer_window, q.rate),
     }  # fmt: skip
     boa.env.set_balance(owner, 10**24)
     live = {}
@@ -370,6 +375,8 @@ def deploy(parameters: Parameters | None = None, start: int | None = None) -> Su
         live[name] = compiled(f"{folder}/{name}.vy").deploy(*arguments[name], sender=owner)
         assert str(live[name].address) == at[name], f"{name} is not where it was predicted"
     suite = Suite(q, *(live[name] for name in ORDER), uptime=Uptime(slot=q.slot))
+    for contract in (suite.registry, suite.pool):
+        contract.set_grant(suite.challenge.address, 1, sender=owner)
     suite.set_committee()
     suite.hub.open_entries(sender=owner)
     return suite
