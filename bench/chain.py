@@ -125,7 +125,7 @@ class Chain:
         receipt = self.send(self.addr[0], None, str(c.constructor(*args).data_in_transaction))
         return Contract(self, art["abi"], receipt["contractAddress"])
 
-    def rec(self, suite: str, action: str, peer: str, version: str, gas: int, conditions: str = "") -> None:
+    def rec(self, suite: str, action: str, peer: str, version: str, gas: float, conditions: str = "") -> None:
         self.rows.append(
             {"suite": suite, "action": action, "peer": peer, "version": version, "gas": gas, "conditions": conditions}
         )

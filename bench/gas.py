@@ -22,24 +22,24 @@ FILE = ROOT / "tests" / "snapshots" / "gas" / "gas.json"
 SIZES = ROOT / "tests" / "snapshots" / "size" / "runtime.json"
 
 
-def measure() -> dict[str, int]:
+def measure() -> dict[str, float]:
     """gasUsed by id, on a chain of our own."""
-    found = {str(r["action"]): int(r["gas"]) for r in alone()}
+    found = {str(r["action"]): r["gas"] for r in alone()}
     return {id_: found[id_] for id_ in sorted(goal.id for goal in GAS)}
 
 
-def committed() -> dict[str, int]:
+def committed() -> dict[str, float]:
     """gasUsed by id as committed; empty where there is none yet."""
     return dict(json.loads(FILE.read_text())) if FILE.is_file() else {}
 
 
-def page(gas: Mapping[str, int]) -> str:
+def page(gas: Mapping[str, float]) -> str:
     """README.md as it should read."""
     table = readme.block(gas, json.loads(SIZES.read_text()))
     return readme.with_block(readme.FILE.read_text(encoding="utf-8"), table)
 
 
-def write_page(gas: Mapping[str, int]) -> None:
+def write_page(gas: Mapping[str, float]) -> None:
     """Bring README.md up to the figures."""
     readme.FILE.write_text(page(gas), encoding="utf-8")
     print(f"wrote the table of {readme.FILE.name}")

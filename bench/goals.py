@@ -11,7 +11,7 @@ class Goal:
 
     id: str
     what: str
-    most: int
+    most: float
     peer: tuple[str, str] | None = None
 
 
@@ -43,6 +43,11 @@ GAS = (
     Goal("gas.post_per_record", "a record of a posted part", 225),
     Goal("gas.refute.root_10k", "fell a garbage root, 10,000 nodes", 1_300_000),
     Goal("gas.refute.root_100k", "fell a garbage root, 100,000 nodes", 1_700_000),
+    Goal("gas.refute.element_1k", "refute an entry of a product, n = 1,024, R = 8", 125_000),
+    Goal("gas.refute.element_4k", "refute an entry, n = 4,096, R = 64", 150_000),
+    Goal("gas.refute.element_16k", "refute an entry, n = 16,384, R = 512", 220_000),
+    Goal("gas.refute.element_64k", "refute an entry, n = 65,536, R = 512", 480_000),
+    Goal("gas.dot_per_element", "an entry more in the referee's product", 5.9),
     Goal("gas.leaf.read", "D(t) from one proof of depth 17, execution", 9_000),
     Goal("gas.node.register", "register a node", 165_000, ("staking", "register+stake node operator")),
 )

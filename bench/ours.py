@@ -21,7 +21,6 @@ if str(ROOT) not in sys.path:
 from coincurve import PrivateKey  # noqa: E402
 from eth_utils import to_checksum_address  # noqa: E402
 
-from tests.support.products import pretended  # noqa: E402
 from keepers.chain.codec import CONTRACTS  # noqa: E402
 from keepers.localnet.anvil import CHAIN_ID  # noqa: E402
 from keepers.protocol.challenge import Work, commitment  # noqa: E402
@@ -45,6 +44,7 @@ from keepers.protocol.report import build, pack_signatures, view_number  # noqa:
 from keepers.protocol.units import STAKE_PRICE_PRODUCT, WAD  # noqa: E402
 from keepers.protocol.uptime_tree import UptimeTree  # noqa: E402
 from keepers.wire.signatures import compact  # noqa: E402
+from tests.support.products import pretended  # noqa: E402
 from tools.compile import build as compiled  # noqa: E402
 
 SLOT, EPOCH, PERIOD = 300, 3_600, 86_400
@@ -268,7 +268,7 @@ class Bench:
             raise SystemExit("bench: a node word does not read back")
 
 
-def row(ch: Any, action: str, gas: int, note: str = "") -> None:
+def row(ch: Any, action: str, gas: float, note: str = "") -> None:
     ch.rec("hearth", action, "ours", "worktree", gas, note)
 
 
@@ -457,54 +457,68 @@ def run(ch: Any) -> None:
 
 def elements(ch: Any) -> None:
     """Wrong entries of answers refuted, and the referee's product alone."""
-    for n, rounds, gpus, size in ((1_024, 8, 1, "1k"), (4_096, 64, 1, "4k"), (16_384, 512, 8, "16k"), (65_536, 512, 8, "64k")):
-        for label, round_ in (("", rounds // 2), ("_best", 1)):
-            before = ch.rpc("evm_snapshot")
-            b = Bench(ch, 10_000)
-            gas = refute_element(b, n, rounds, gpus, gpus - 1, round_)
-            note = f"n = {n:,}, R = {rounds}, {gpus} GPUs, the two rounds meet at the top of the chain's tree; siblings are garbage"
-            row(ch, f"gas.refute.element_{size}{label}", gas, note)
-            rewind(ch, before)
-
-
-def refute_element(b: Bench, n: int, rounds: int, gpus: int, gpu: int, round_: int) -> int:
-    """Gas of the refutation of an entry in the chunk that alone exists of a node's answer, and is garbage."""
-    ch, me = b.ch, b.ch.addr[1]
-    challenge = ch.deploy(
-        blob(b.art["ComputeChallenge"]), b.hub.address, b.registry.address, b.pool.address, b.genesis, SLOT,
-        PERIOD // EPOCH, 7 * 86_400, 200,
-    )  # fmt: skip
-    for granting in (b.registry, b.pool):
-        granting.tx("set_grant", challenge.address, 1)
-    b.registry.tx("add_class", ("GPU", 0, 0, 80, 0, 1_000, 300 * 10**9, n, rounds, 600, False))
-    b.token.tx("transfer", me, LIQUID)
-    for spender in (b.registry, b.pool):
-        spender.tx("approve", spender.address, 2**256 - 1, frm=me) if False else b.token.tx("approve", spender.address, 2**256 - 1, frm=me)
-    provider = b.provider(1, me)
-    b.pool.tx("stake_own", provider, 200_000 * 10**9, frm=me)
-    k = key(1)
-    prints = [keccak(b"gpu" + i.to_bytes(4, "big")) for i in range(gpus)]
-    message = RegisterNode(provider, me, 0, 1, fingerprints_hash(prints), address(k))
-    node = b.count
-    b.registry.tx(
-        "register_node", provider, 0, 1, prints, address(k), vrs(k, message.digest(b.registry_domain)), frm=me
-    )
-    b.count += 1
-    b.live(2)
-    e = b.tree.header.epoch + 1
-    work = Work(node, e, *challenge.call("seeds", e), 0, n, rounds, gpus)
-    chunk = b"".join(keccak(bytes([i])) for i in range(12))
-    root, shown = pretended(work, gpu, round_, n - 1, n - 1, chunk)
-    digest = Answer(node, e, work.seed, work.seed_b, root).digest(Domain(CHAIN_ID, challenge.address))
-    place, finder = shown.place, ch.addr[2]
-    b.token.tx("transfer", finder, WAD)
-    challenge.tx("commit", commitment(int(finder, 16), digest, place, shown.col), frm=finder)
-    return int(
-        challenge.gas(
-            "refute", node, e, root, vrs(k, digest), place.gpu, place.round, place.row, shown.col, chunk,
-            list(shown.path), shown.previous, list(shown.list_path), frm=finder,
+    for n, rounds, gpus, size in (
+        (1_024, 8, 1, "1k"), (4_096, 64, 1, "4k"), (16_384, 512, 8, "16k"), (65_536, 512, 8, "64k"),
+    ):  # fmt: skip
+        before = ch.rpc("evm_snapshot")
+        gas = Refuted(Bench(ch, 10_000), n, rounds, gpus).gas(gpus - 1, rounds // 2)
+        note = (
+            f"R = {rounds}, GPU {gpus} of {gpus}, round {rounds // 2} (longest path); one chunk, garbage for all else"
         )
-    )  # fmt: skip
+        row(ch, f"gas.refute.element_{size}", gas, note)
+        rewind(ch, before)
+    probe = ch.deploy(blob(compiled(["GasProbe"])["GasProbe"]))
+    court = Refuted(Bench(ch, 10_000), 256, 1, 1).challenge
+    half, whole = (
+        probe.call("warm", court.address, bytes.fromhex(court.data("dot", 2**255, 2**254, n)[2:]))
+        for n in (32_768, 65_536)
+    )
+    row(ch, "gas.dot_per_element", round((whole - half) / 32_768, 3), f"65,536 less 32,768 entries; {whole:,} in all")
+
+
+class Refuted:
+    """A node of a class of (n, rounds) whose answer is one chunk of garbage among hashes of nothing."""
+
+    def __init__(self, b: Bench, n: int, rounds: int, gpus: int) -> None:
+        self.b, self.n, self.rounds, self.gpus, self.node = b, n, rounds, gpus, b.count
+        ch, me = b.ch, b.ch.addr[1]
+        self.challenge = ch.deploy(
+            blob(b.art["ComputeChallenge"]), b.hub.address, b.registry.address, b.pool.address, b.genesis, SLOT,
+            PERIOD // EPOCH, 7 * 86_400, 200,
+        )  # fmt: skip
+        for granting in (b.registry, b.pool):
+            granting.tx("set_grant", self.challenge.address, 1)
+        b.registry.tx("add_class", ("GPU", 0, 0, 80, 0, 1_000, 300 * 10**9, n, rounds, 600, False))
+        b.token.tx("transfer", me, LIQUID)
+        b.token.tx("transfer", ch.addr[2], WAD)  # the finder
+        for spender in (b.registry, b.pool):
+            b.token.tx("approve", spender.address, 2**256 - 1, frm=me)
+        provider = b.provider(1, me)
+        b.pool.tx("stake_own", provider, 200_000 * 10**9, frm=me)
+        self.key = key(1)
+        prints = [keccak(b"gpu" + i.to_bytes(4, "big")) for i in range(gpus)]
+        message = RegisterNode(provider, me, 0, 1, fingerprints_hash(prints), address(self.key))
+        sig = vrs(self.key, message.digest(b.registry_domain))
+        b.registry.tx("register_node", provider, 0, 1, prints, address(self.key), sig, frm=me)
+        b.count += 1
+        b.live(2)
+
+    def gas(self, gpu: int, round_: int) -> int:
+        """Gas of the refutation of the last entry of that product."""
+        b, finder = self.b, self.b.ch.addr[2]
+        e = b.tree.header.epoch + 1
+        work = Work(self.node, e, *self.challenge.call("seeds", e), 0, self.n, self.rounds, self.gpus)
+        chunk = b"".join(keccak(bytes([i])) for i in range(12))
+        root, shown = pretended(work, gpu, round_, self.n - 1, self.n - 1, chunk)
+        digest = Answer(self.node, e, work.seed, work.seed_b, root).digest(Domain(CHAIN_ID, self.challenge.address))
+        claimed = commitment(int(finder, 16), digest, shown.place, shown.col)
+        self.challenge.tx("commit", claimed, frm=finder)
+        return int(
+            self.challenge.gas(
+                "refute", self.node, e, root, vrs(self.key, digest), gpu, round_, shown.place.row, shown.col, chunk,
+                list(shown.path), shown.previous, list(shown.list_path), frm=finder,
+            )
+        )  # fmt: skip
 
 
 SUITES = {"reports": reports, "attestation": attestation, "money": money, "elements": elements}

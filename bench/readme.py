@@ -19,7 +19,7 @@ class NoMarkers(ValueError):
     """The page has no place for the table."""
 
 
-def block(gas: Mapping[str, int], sizes: Mapping[str, object]) -> str:
+def block(gas: Mapping[str, float], sizes: Mapping[str, object]) -> str:
     """The table between its markers. `gas`: id -> gas; `sizes`: tests/snapshots/size/runtime.json."""
     lines = ["| gas | ours | goal |", "| --- | ---: | ---: |"]
     lines += [_row(goal.what, gas[goal.id], goal.most) for goal in GAS]
@@ -28,7 +28,7 @@ def block(gas: Mapping[str, int], sizes: Mapping[str, object]) -> str:
     return "\n".join([BEGIN, *lines, END])
 
 
-def _row(what: str, value: int, most: int) -> str:
+def _row(what: str, value: float, most: float) -> str:
     over = f" (over by {value - most:,})" if value > most else ""
     return f"| {what} | {value:,} | {most:,}{over} |"
 

@@ -1,8 +1,8 @@
 """Why a contract refused a call, for people: each revert string of the suite has one code of its own.
 
 A string that the contracts gain gets a new row with the next free code of its block (21 token, 22 pool, 23 registry,
-24 hub, 25 standing, refuter and committee, 26 escrow, 27 market, 28 engine); a code is never given to another string.
-A test compares this table with the sources of the contracts.
+24 hub, 25 standing, refuter, committee and challenge, 26 escrow, 27 market, 28 engine); a code is never given to
+another string. A test compares this table with the sources of the contracts.
 """
 
 from __future__ import annotations
@@ -496,6 +496,67 @@ REVERTS: dict[str, tuple[str, str, str]] = {
     "committee: not paid in": ("H2599", "the token refused the transfer of the bond", "check balance and allowance"),
     "committee: not paid out": ("H2569", "the token refused the transfer", "check the receiver"),
     "committee: punished already": ("H2598", "its signers were punished", "nothing is left to do"),
+    "challenge: committed already": ("H2516", "this was committed before", "wait for the next block and refute"),
+    "challenge: answer window": (
+        "H2517",
+        "a parameter of the deployment is out of range: answer window",
+        "correct the deployment profile",
+    ),
+    "challenge: rate": (
+        "H2518",
+        "a parameter of the deployment is out of range: rate",
+        "correct the deployment profile",
+    ),
+    "challenge: no peer": (
+        "H2519",
+        "a parameter of the deployment is out of range: no peer",
+        "correct the deployment profile",
+    ),
+    "challenge: no seed": (
+        "H2520",
+        "the epoch has no seed, or its period has none",
+        "name an epoch that was drawn, within the window",
+    ),
+    "challenge: window closed": (
+        "H2521",
+        "the time to refute answers of the epoch is over",
+        "nothing can be done about it any more",
+    ),
+    "challenge: same fault": ("H2522", "the node's last fault covers this epoch", "nothing is left to do"),
+    "challenge: not committed": (
+        "H2523",
+        "no commitment of yours stands from an earlier block",
+        "commit, wait for a block, and refute",
+    ),
+    "challenge: signature length": ("H2524", "a signature has 65 bytes", "give the signature as it was sent"),
+    "challenge: signature": ("H2525", "the signature is none", "give the signature as it was sent"),
+    "challenge: not the node's key": (
+        "H2526",
+        "the node's key of the epoch did not sign this answer",
+        "check node, epoch, seeds and root",
+    ),
+    "challenge: no such node": ("H2527", "no node has this index", "check the index"),
+    "challenge: liveness-only class": ("H2528", "the node's class owes no answers", "nothing can be refuted"),
+    "challenge: no such GPU": ("H2529", "the node has fewer GPUs", "check the place"),
+    "challenge: no such round": ("H2530", "the class has fewer rounds", "check the place"),
+    "challenge: no such row": ("H2531", "the class has a smaller size", "check the place"),
+    "challenge: no such column": ("H2532", "the class has a smaller size", "check the place"),
+    "challenge: chunk length": ("H2533", "a chunk has 384 bytes", "rebuild the refutation"),
+    "challenge: path length": ("H2534", "the path has not the length of the class's tree", "rebuild the refutation"),
+    "challenge: previous in round 0": ("H2535", "round 0 has no root before it", "rebuild the refutation"),
+    "challenge: list path is short": (
+        "H2536",
+        "the path in the list ends before two leaves meet",
+        "rebuild the refutation",
+    ),
+    "challenge: list path": ("H2537", "the path in the list is too short for its place", "rebuild the refutation"),
+    "challenge: not of this root": ("H2538", "the opening does not lead to the signed root", "rebuild the refutation"),
+    "challenge: element is right": (
+        "H2539",
+        "the entry is what it should be",
+        "check the finder",
+    ),
+    "challenge: size": ("H2540", "n is no power of two of 256 to 65,536", "use the size of a class"),
     "escrow: anchored before": ("H2601", "the lease has its anchor", "settle it"),
     "escrow: base out of range": ("H2602", "the call is refused: base out of range", "check the arguments of the call"),
     "escrow: bounty too high": (

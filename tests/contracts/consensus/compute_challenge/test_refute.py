@@ -8,7 +8,7 @@ import boa
 import pytest
 
 from keepers.protocol.challenge import entry_of
-from tests.contracts.consensus.compute_challenge.conftest import GPUS, MIN_STAKE, N, ROUNDS, Court
+from tests.contracts.consensus.compute_challenge.conftest import GPUS, MIN_STAKE, ROUNDS, Court, N
 from tests.contracts.consensus.drafts import events
 from tests.support.actors import OWNER, PROVIDER, SETTLER, STRANGER, Actor, Domain, keccak, node_key
 from tests.support.constants import CURVE_ORDER, GWEI
