@@ -507,7 +507,8 @@ class Refuted:
         """Gas of the refutation of the last entry of that product."""
         b, finder = self.b, self.b.ch.addr[2]
         e = b.tree.header.epoch + 1
-        work = Work(self.node, e, *self.challenge.call("seeds", e), 0, self.n, self.rounds, self.gpus)
+        seed, seed_b = self.challenge.call("seeds", e)
+        work = Work(self.node, e, seed, seed_b, 0, self.n, self.rounds, self.gpus)
         chunk = b"".join(keccak(bytes([i])) for i in range(12))
         root, shown = pretended(work, gpu, round_, self.n - 1, self.n - 1, chunk)
         digest = Answer(self.node, e, work.seed, work.seed_b, root).digest(Domain(CHAIN_ID, self.challenge.address))

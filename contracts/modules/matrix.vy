@@ -45,7 +45,7 @@ def _key_b(seed_b: uint256, class_id: uint256) -> bytes32:
 @pure
 def _line(key: bytes32, line: uint256) -> uint256:
     """@notice Key of a row of A (of kA) or of a column of B (of kB)."""
-    return convert(keccak256(concat(key, convert(line, bytes32))), uint256)
+    return convert(keccak256(abi_encode(key, line)), uint256)
 
 
 @internal
@@ -142,9 +142,9 @@ def _c_root(chunk: bytes32, index: uint256, path: DynArray[bytes32, 25]) -> byte
     x: uint256 = index
     for sibling: bytes32 in path:
         if x & 1 == 0:
-            h = keccak256(concat(h, sibling))
+            h = keccak256(abi_encode(h, sibling))
         else:
-            h = keccak256(concat(sibling, h))
+            h = keccak256(abi_encode(sibling, h))
         x >>= 1
     return h
 
@@ -171,17 +171,17 @@ def _list_root(
             if x & 1 != 0:
                 break
             assert unsafe_add(used, 1) < len(path), "challenge: list path is short"
-            left = keccak256(concat(path[used], left))
-            h = keccak256(concat(h, path[unsafe_add(used, 1)]))
+            left = keccak256(abi_encode(path[used], left))
+            h = keccak256(abi_encode(h, path[unsafe_add(used, 1)]))
             used = unsafe_add(used, 2)
             x >>= 1
-        h = keccak256(concat(left, h))
+        h = keccak256(abi_encode(left, h))
         x >>= 1
     for i: uint256 in range(used, len(path), bound=64):
         if x & 1 == 0:
-            h = keccak256(concat(h, path[i]))
+            h = keccak256(abi_encode(h, path[i]))
         else:
-            h = keccak256(concat(path[i], h))
+            h = keccak256(abi_encode(path[i], h))
         x >>= 1
     assert x == 0, "challenge: list path"
     return h

@@ -10,7 +10,8 @@ from keepers.protocol.reverts import GUARDS, RETRYABLE, REVERTS
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
 PREFIXES = (
-    "token|pool|registry|hub|standing|escrow|market|engine|refuter|committee|epochs|merkle|quorum|price|aggregator"
+    "token|pool|registry|hub|standing|escrow|market|engine|refuter|committee|challenge|epochs|merkle|quorum|price|"
+    "aggregator"
 )
 STRING = re.compile(rf'"((?:{PREFIXES}): [^"]+)"')
 

@@ -7,7 +7,7 @@ from typing import Any
 import boa
 import pytest
 
-from keepers.protocol.challenge import entry_of
+from keepers.protocol.challenge import entry_of, verdict
 from tests.contracts.consensus.compute_challenge.conftest import GPUS, MIN_STAKE, ROUNDS, Court, N
 from tests.contracts.consensus.drafts import events
 from tests.support.actors import OWNER, PROVIDER, SETTLER, STRANGER, Actor, Domain, keccak, node_key
@@ -57,6 +57,18 @@ def test_any_wrong_value__committed_before__falls(court: Court, value: str) -> N
     court.fell(claim)
     (event,) = events(court.suite.challenge, "Refuted")
     assert event.committed == entry_of(claim.arguments["chunk"], 7) != event.correct
+
+
+@pytest.mark.parametrize("round_", [0, 1])
+def test_the_verdict__is_that_of_the_specification(court: Court, round_: int) -> None:
+    def change(c: Any) -> None:
+        c[5, 200] -= 3
+
+    answer = court.answer({(1, round_): change})
+    court.fell(court.claim(answer, 1, round_, 5, 200))
+    (event,) = events(court.suite.challenge, "Refuted")
+    found = (event.committed, event.correct)
+    assert found == verdict(answer.work, answer.root, answer.shown(1, round_, 5, 200))
 
 
 # ---- borders
