@@ -1,4 +1,4 @@
-"""The ten contracts as typed Python: a view is a read pinned to a block, everything else builds a `Call`.
+"""The eleven contracts as typed Python: a view is a read pinned to a block, everything else builds a `Call`.
 
 Nothing here sends, encodes or knows an address; so the same wrappers stand over a real chain and over the reference
 model. Argument names, units and layouts are those of `contracts/interfaces/I<Contract>.vyi`; a test compares both.
@@ -185,6 +185,9 @@ class NodeRegistry(Contract):
 
     def class_count(self, *, at: BlockRef) -> int:
         return cast("int", self._read("class_count", at=at))
+
+    def class_word(self, arg0: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("class_word", arg0, at=at))
 
     def gpu_owner(self, fingerprint: bytes, *, at: BlockRef) -> int:
         return cast("int", self._read("gpu_owner", fingerprint, at=at))
@@ -663,6 +666,52 @@ class AttesterCommittee(Contract):
 
     def punish(self, e: int, cancels: int) -> Call:
         return self._call("punish", e, cancels)
+
+
+class ComputeChallenge(Contract):
+    """Wrong products, refuted by one entry (`protocol.challenge` builds it); words as in `IComputeChallenge.vyi`."""
+
+    NAME = "ComputeChallenge"
+
+    def committed_at(self, arg0: bytes, *, at: BlockRef) -> int:
+        return cast("int", self._read("committed_at", arg0, at=at))
+
+    def fault_of(self, arg0: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("fault_of", arg0, at=at))
+
+    def is_challenged(self, e: int, node: int, *, at: BlockRef) -> bool:
+        return cast("bool", self._read("is_challenged", e, node, at=at))
+
+    def seeds(self, e: int, *, at: BlockRef) -> tuple[int, int]:
+        return cast("tuple[int, int]", self._read("seeds", e, at=at))
+
+    def keys(
+        self, node: int, epoch: int, gpu: int, round: int, previous: bytes, row: int, col: int, *, at: BlockRef
+    ) -> tuple[int, int]:
+        return cast("tuple[int, int]", self._read("keys", node, epoch, gpu, round, previous, row, col, at=at))
+
+    def dot(self, a: int, b: int, n: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("dot", a, b, n, at=at))
+
+    def commit(self, commitment: bytes) -> Call:
+        return self._call("commit", commitment)
+
+    def refute(
+        self,
+        node: int,
+        epoch: int,
+        root: bytes,
+        sig: bytes,
+        gpu: int,
+        round: int,
+        row: int,
+        col: int,
+        chunk: bytes,
+        path: Sequence[bytes],
+        previous: bytes,
+        list_path: Sequence[bytes],
+    ) -> Call:
+        return self._call("refute", node, epoch, root, sig, gpu, round, row, col, chunk, path, previous, list_path)
 
 
 @dataclass(frozen=True, slots=True)
