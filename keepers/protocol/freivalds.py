@@ -10,7 +10,7 @@ n <= 2**16 terms reaches 2**63 (int64) or 2**53 (float64). Source: docs/protocol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ P = 2**61 - 1  # prime, and 2**61 == 1 mod P makes the folding cheap
 BLOCK = 1 << 22  # entries of B that are held at once: 32 MiB as float64
 
 Vector = NDArray[np.uint64]
+Columns = Callable[[bytes, Sequence[int], int], Entries]
 
 
 def draw(secret: bytes, n: int) -> Vector:
@@ -34,15 +35,15 @@ def draw(secret: bytes, n: int) -> Vector:
     return lanes
 
 
-def product(kb: bytes, n: int, r: Vector) -> Vector:
-    """u = B·r mod P. Holds BLOCK entries of B at once, whatever n is."""
+def product(kb: bytes, n: int, r: Vector, columns: Columns = columns_b) -> Vector:
+    """u = B·r mod P. Holds BLOCK entries of B at once, whatever n is; `columns` makes them, as `columns_b` does."""
     # 15 · 2**31 · 2**16 < 2**51
     limbs = np.stack([r & np.uint64(2**31 - 1), r >> np.uint64(31)]).astype(np.float64)
     sums = np.zeros((2, n), np.float64)
     step = max(1, BLOCK // n)
     for first in range(0, n, step):
         cols = range(first, min(n, first + step))
-        sums += limbs[:, cols.start : cols.stop] @ columns_b(kb, cols, n).astype(np.float64)
+        sums += limbs[:, cols.start : cols.stop] @ columns(kb, cols, n).astype(np.float64)
     low, high = sums.astype(np.uint64)
     # high < 2**50 stands for high · 2**31: its bits from 30 on are worth 2**61, that is 1
     folded: Vector = low + (high >> np.uint64(30)) + ((high & np.uint64(2**30 - 1)) << np.uint64(31))  # < 2**62
