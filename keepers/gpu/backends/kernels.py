@@ -382,7 +382,8 @@ def put_sums(x: Any, limbs: Any, out: Any, rows: int, n: int) -> None:
 
 def add_columns(b: Any, limbs: Any, sums: Any, first: int, count: int, n: int) -> None:
     """Adds `count` columns of B, from `first` on, to sums (3, n)."""
-    weigh_columns[(n // BLOCK,)](b, limbs, sums, first, count, n, BLOCK=BLOCK)
+    size = min(n, BLOCK)
+    weigh_columns[(n // size,)](b, limbs, sums, first, count, n, BLOCK=size)
 
 
 def blocks(count: int) -> int:
