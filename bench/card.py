@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from keepers.gpu.measure import STEPS
 from keepers.gpu.nvml import AMD, NVIDIA, pci_displays
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +25,6 @@ OUT = ROOT / "build" / "gpu.json"
 TESTS = ("tests/keepers/gpu/test_card.py", "tests/keepers/gpu/test_kernels_compile.py")
 NOTHING = "no GPU on this machine: nothing measured"
 SIZES = (256, 1_024, 4_096, 8_192, 16_384, 32_768, 65_536)
-STEPS = ("generation", "product", "check", "hash")
 
 
 def has_card() -> bool:
@@ -44,34 +44,19 @@ def tests(interpreted: bool) -> dict[str, bool]:
     return passed
 
 
-def measure(device: str, sizes: tuple[int, ...] = SIZES, rounds: int = 3) -> list[dict[str, Any]]:
-    """Seconds of a round by step at each size that fits; the first round, which compiles, is not counted."""
+def sizes_of(device: str, sizes: tuple[int, ...] = SIZES, rounds: int = 3) -> list[dict[str, Any]]:
+    """Seconds of a round by step at each size that fits."""
     from keepers.gpu.backends.torch_backend import TorchBackend
+    from keepers.gpu.measure import measure
     from keepers.protocol.errors import HearthError
-    from keepers.protocol.hashing import keccak
 
     backend = TorchBackend(device)
-    backend.timed = True
     out: list[dict[str, Any]] = []
     for n in sizes:
         try:
-            backend.spent.clear()
-            backend.prepare(n, keccak(b"B"))
+            out.append(measure(backend, n, rounds).as_dict())
         except HearthError as error:
             out.append({"n": n, "refused": str(error)})
-            continue
-        prepared = backend.spent["prepare"]
-        backend.round(keccak(b"warm"))
-        backend.spent.clear()
-        for i in range(rounds):
-            backend.round(keccak(bytes([i])))
-        spent = {step: backend.spent[step] / rounds for step in STEPS}
-        hashes = 3 * n * n // 128 + n * n // 128  # chunks take 3 keccak-f each, their tree 1 a node
-        out.append(
-            {"n": n, "prepare_s": prepared, **{f"{step}_s": s for step, s in spent.items()}}
-            | {"round_s": sum(spent.values()), "product_tops": 2 * n**3 / spent["product"] / 1e12}
-            | {"hash_per_s": hashes / spent["hash"]}
-        )
     return out
 
 
@@ -91,7 +76,7 @@ def report() -> dict[str, Any]:
     for i in range(torch.cuda.device_count()):
         device = f"cuda:{i}"
         about = {"name": torch.cuda.get_device_name(i), "memory": torch.cuda.get_device_properties(i).total_memory}
-        cards.append(about | {"backend": TorchBackend(device).describe(), "sizes": measure(device)})
+        cards.append(about | {"backend": TorchBackend(device).describe(), "sizes": sizes_of(device)})
     return {"card": cards[0]["name"], "note": "measured here", **found, "tests": passed, "cards": cards}
 
 
@@ -107,7 +92,7 @@ def table(found: dict[str, Any]) -> str:
                 lines.append(f"{size['n']:>8} {size['refused']}")
                 continue
             parts = " ".join(f"{size[f'{step}_s'] * 1e3:>8,.2f} ms" for step in (*STEPS, "round"))
-            lines.append(f"{size['n']:>8} {parts}  {size['product_tops']:,.0f}")
+            lines.append(f"{size['n']:>8} {parts}  {size['product_tops']:,.1f}")
     return "\n".join(lines)
 
 

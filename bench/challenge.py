@@ -54,7 +54,6 @@ def measure(n: int) -> dict[str, float]:
     b32 = columns_b(kb, range(n), n).astype(np.float32)
     bare = best(lambda: a32 @ b32.T, 3)
     generation = best(lambda: (rows_a(ka, range(n), n), columns_b(kb, range(n), n)), 3)
-    del a32, b32
 
     def answer() -> None:
         backend = CpuBackend(memory=8 << 30)

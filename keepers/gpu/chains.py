@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from keepers.gpu.backends import Backend, Round
@@ -26,6 +26,8 @@ from keepers.protocol.challenge import (
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import ZERO32
 
+KEPT = 256 << 20  # bytes of row hashes that an answer keeps; of a larger one a round is computed again to open a row
+
 
 class Stopped(Exception):
     """The work was replaced while it ran."""
@@ -41,9 +43,9 @@ class Device:
         self._busy = False
         self._openings = 0
 
-    def round(self, work: Work, ka: bytes) -> Round:
+    def round(self, work: Work, ka: bytes, opening: bool = False) -> Round:
         """One C."""
-        with self._turn(opening=False):
+        with self._turn(opening):
             self.backend.prepare(work.n, key_b(work.seed_b, work.class_id))
             return self.backend.round(ka)
 
@@ -70,7 +72,8 @@ class Device:
 
 @dataclass(frozen=True)
 class Answer:
-    """A finished work: the rounds of each chain, with n row hashes each (32 · n · R bytes a GPU), and the seconds."""
+    """A finished work: the rounds of each chain and the seconds. A round holds its n row hashes, 32 bytes each, unless
+    all of them together take more than KEPT."""
 
     work: Work
     chains: tuple[tuple[Round, ...], ...]
@@ -93,20 +96,24 @@ class Answer:
         return list_levels(self.roots)
 
     def open(self, place: Place, pool: Sequence[Device]) -> Opening:
-        """The opening of a row, computed anew. Raises ValueError for a place outside the work, HearthError H3123 where
-        the row is not the one that was committed."""
+        """The opening of a row, which is computed anew, its round too where its hashes are not kept. Raises ValueError
+        for a place outside the work, HearthError H3123 where the row is not the one that was committed."""
         work = self.work
         if not (0 <= place.gpu < work.gpus and 0 <= place.round < work.rounds and 0 <= place.row < work.n):
             raise ValueError(f"GPU {place.gpu}, round {place.round}, row {place.row}: no such place in this work")
         chain, index = self.chains[place.gpu], place.gpu * work.rounds + place.round
         previous = chain[place.round - 1].root if place.round else ZERO32
         ka = key_a(work.seed, work.node, place.gpu, place.round, previous)
-        row = pool[self.devices[place.gpu] % len(pool)].row(work, ka, place.row)
-        kept = chain[place.round].row_roots
+        device = pool[self.devices[place.gpu] % len(pool)]
+        row = device.row(work, ka, place.row)
+        kept = chain[place.round].row_roots or device.round(work, ka, opening=True).row_roots
         hashes = [kept[i : i + 32] for i in range(0, len(kept), 32)]
         if row_levels(row)[-1][0] != hashes[place.row]:
             raise HearthError("H3123", f"row {place.row} of round {place.round} is not the one that was hashed")
-        path = tuple(path_of(tree_levels(hashes), place.row))
+        levels = tree_levels(hashes)
+        if levels[-1][0] != chain[place.round].root:
+            raise HearthError("H3123", f"round {place.round} of GPU {place.gpu} has another root the second time")
+        path = tuple(path_of(levels, place.row))
         list_path = pair_path(self.levels, index) if place.round else path_of(self.levels, index)
         return Opening(place, row, path, previous, tuple(list_path))
 
@@ -128,14 +135,17 @@ def compute(
         raise ValueError(f"{len(places)} devices for the chains of {work.gpus} GPUs")
     began = time.monotonic()
     failed = threading.Event()
+    keeps = 32 * work.n * work.rounds * work.gpus <= KEPT
 
     def chain(gpu: int) -> tuple[Round, ...]:
-        device, rounds, previous = pool[places[gpu] % len(pool)], [], ZERO32
+        device, previous = pool[places[gpu] % len(pool)], ZERO32
+        rounds: list[Round] = []
         for round_ in range(work.rounds):
             if failed.is_set() or stopped():
                 raise Stopped
-            rounds.append(device.round(work, key_a(work.seed, work.node, gpu, round_, previous)))
-            previous = rounds[-1].root
+            made = device.round(work, key_a(work.seed, work.node, gpu, round_, previous))
+            rounds.append(made if keeps else replace(made, row_roots=b""))
+            previous = made.root
         return tuple(rounds)
 
     def of_device(mine: Sequence[int]) -> dict[int, tuple[Round, ...]]:

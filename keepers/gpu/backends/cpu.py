@@ -8,6 +8,7 @@ rows at a time; only B stands in memory, 4 · n² bytes.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -36,6 +37,8 @@ class CpuBackend:
         self._b: NDArray[np.float32] = np.empty((0, 0), np.float32)  # transposed: a row is a column of B
         self._r: Vector = np.empty(0, np.uint64)
         self._u: Vector = np.empty(0, np.uint64)
+        self.timed = True  # laps cost nothing here
+        self.spent: dict[str, float] = {}  # seconds by step
 
     def describe(self) -> str:
         return f"NumPy {np.__version__}, float32 products on {os.cpu_count()} CPUs"
@@ -49,6 +52,7 @@ class CpuBackend:
                 f"B of n = {n:,} takes {memory_of(n) >> 20:,} MiB on the CPU",
                 why=(f"the prover may hold {self._memory >> 20:,} MiB",),
             )
+        began = time.perf_counter()
         self._held = None
         self._b = np.empty((n, n), np.float32)
 
@@ -61,6 +65,7 @@ class CpuBackend:
         self._r = draw(os.urandom(32), n)
         self._u = product(kb, n, self._r, kept)
         self._held = n, kb
+        self._lap("prepare", began)
 
     def round(self, ka: bytes) -> Round:
         n = len(self._b)
@@ -69,8 +74,13 @@ class CpuBackend:
         for first in range(0, n, step):
             c, again = self._block(ka, range(first, first + step))
             repeats += again
+            began = time.perf_counter()
             roots += fold(chunk_hashes(packed(c)), row_depth(n))
-        return Round(fold(bytes(roots), n.bit_length() - 1), bytes(roots), repeats)
+            self._lap("hash", began)
+        began = time.perf_counter()
+        root = fold(bytes(roots), n.bit_length() - 1)
+        self._lap("hash", began)
+        return Round(root, bytes(roots), repeats)
 
     def row(self, ka: bytes, row: int) -> bytes:
         return packed(self._block(ka, range(row, row + 1))[0])
@@ -79,16 +89,26 @@ class CpuBackend:
         """(rows of C, 1 where they were computed twice). Checked before anything is made of them."""
         n = len(self._b)
         for again in (0, 1):
+            began = time.perf_counter()
             a = rows_a(ka, rows, n)
+            began = self._lap("generation", began)
             with np.errstate(invalid="ignore"):  # what a fault leaves need be no number; the check then refuses it
                 c = self._matmul(a.astype(np.float32), self._b.T).astype(np.uint32)
-            if block_holds(c, a, self._r, self._u):
+            began = self._lap("product", began)
+            right = block_holds(c, a, self._r, self._u)
+            self._lap("check", began)
+            if right:
                 return c, again
         raise HearthError(
             "H3123",
             f"rows {rows.start} to {rows.stop - 1} of a product were wrong twice",
             why=("Freivalds' check with a secret vector",),
         )
+
+    def _lap(self, step: str, began: float) -> float:
+        now = time.perf_counter()
+        self.spent[step] = self.spent.get(step, 0.0) + now - began
+        return now
 
 
 def memory_of(n: int) -> int:

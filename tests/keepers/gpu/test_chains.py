@@ -57,6 +57,19 @@ def test_open__a_place_outside_the_work__raises(place: Place) -> None:
         answer.open(place, pool)
 
 
+def test_open__of_an_answer_too_large_to_keep__computes_its_round_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = honest.work(rounds=2)
+    monkeypatch.setattr(chains, "KEPT", 32 * 256 * 2 - 1)
+    backend = Watched()
+    pool = [chains.Device(backend)]
+    answer = chains.compute(work, pool)
+    assert all(round_.row_roots == b"" for round_ in answer.chains[0])
+    assert opened_root(answer.open(Place(0, 1, 9), pool), work) == answer.levels[-1][0]
+    assert backend.rounds == 3
+    monkeypatch.setattr(chains, "KEPT", 32 * 256 * 2)
+    assert all(len(round_.row_roots) == 32 * 256 for round_ in chains.compute(work, pool).chains[0])
+
+
 def test_open__a_row_that_is_not_the_hashed_one__is_no_opening() -> None:
     pool = [chains.Device(CpuBackend())]
     answer = chains.compute(honest.work(), pool)
