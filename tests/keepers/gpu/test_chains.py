@@ -70,6 +70,19 @@ def test_open__of_an_answer_too_large_to_keep__computes_its_round_again(monkeypa
     assert all(len(round_.row_roots) == 32 * 256 for round_ in chains.compute(work, pool).chains[0])
 
 
+def test_open__of_a_round_that_is_another_the_second_time__is_no_opening(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chains, "KEPT", 0)
+    answer = chains.compute(honest.work(), [chains.Device(CpuBackend())])
+
+    class Another(CpuBackend):
+        def round(self, ka: bytes) -> Round:
+            made = super().round(ka)
+            return Round(made.root, made.row_roots[:-32] + bytes(32))
+
+    with pytest.raises(HearthError, match="another root the second time"):
+        answer.open(Place(0, 1, 4), [chains.Device(Another())])
+
+
 def test_open__a_row_that_is_not_the_hashed_one__is_no_opening() -> None:
     pool = [chains.Device(CpuBackend())]
     answer = chains.compute(honest.work(), pool)
@@ -112,13 +125,18 @@ def test_compute__called_off_between_rounds__stops() -> None:
     assert backend.rounds == 3
 
 
-def test_compute__one_of_two_devices_fails__raises_its_error() -> None:
+def test_compute__one_of_two_devices_fails__raises_its_error_and_stops_the_other() -> None:
+    begun = threading.Event()
+
     def broken() -> None:
+        begun.set()
         raise HearthError("H3123", "broken")
 
-    pool = [chains.Device(Watched()), chains.Device(Watched(broken))]
+    well = Watched(lambda: begun.wait(20) and None)
+    pool = [chains.Device(well), chains.Device(Watched(broken))]
     with pytest.raises(HearthError, match="broken"):
-        chains.compute(honest.work(rounds=8, gpus=2), pool)
+        chains.compute(honest.work(rounds=128, gpus=2), pool)
+    assert well.rounds < 128  # nobody wants the rest of an answer that cannot be
 
 
 def test_device__an_opening_among_rounds__waits_for_one_round_only() -> None:

@@ -162,6 +162,27 @@ def test_child__killed_twice__fails_the_work_and_not_the_next(child: ChildProver
     assert child.result(honest.work(), LONG) is not None
 
 
+def test_child__replaced_within_a_long_work__calls_it_off(child: ChildProver) -> None:
+    child.start(honest.work(n=2_048, rounds=256))
+    until(lambda: child.backends)
+    newer = honest.work(epoch=10)
+    child.start(newer)
+    assert child.result(newer, 20.0) is not None  # all of the old one would take minutes
+
+
+def test_child__that_says_no_frames__is_killed_and_fails_the_work(child: ChildProver) -> None:
+    program = "import sys; sys.stdout.write('garbage' * 9); sys.stdout.flush(); sys.stdin.read()"
+    child._command = [sys.executable, "-c", program]
+    child.start(honest.work())
+    assert code_of(lambda: child.result(honest.work(), LONG)) == "H3122"
+
+
+def test_orphaned__of_another_parent__ends_the_process() -> None:
+    program = "from keepers.gpu.prover_child import orphaned; orphaned(0, every_s=0.01); print('still here')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_child__a_class_beyond_its_memory__fails_with_h3124() -> None:
     made = ChildProver("numpy", memory=1 << 29)
     try:

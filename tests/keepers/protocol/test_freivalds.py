@@ -158,6 +158,22 @@ def test_wrong_columns__of_some_wrong_entries__are_the_first_of_them(
     assert freivalds.wrong_columns(row, a[9], KB, n, limit=9) == [0, 127, 128, 255]
 
 
+def test_wrong_columns__limit_reached__generates_no_more_of_b(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def watched(kb: bytes, cols: range, n: int) -> np.ndarray:
+        made.append(len(cols))
+        return columns_b(kb, cols, n)
+
+    monkeypatch.setattr(freivalds, "BLOCK", 256 * 64)
+    monkeypatch.setattr(freivalds, "columns_b", watched)
+    a, _, c = square(256)
+    wrong = c[9].copy()
+    wrong[[70, 71]] += 1
+    assert freivalds.wrong_columns(packed(wrong), a[9], KB, 256, limit=2) == [70, 71]
+    assert made == [64, 64]
+
+
 def test_wrong_columns__bytes_of_no_row__raise() -> None:
     with pytest.raises(ValueError, match="768 bytes"):
         freivalds.wrong_columns(bytes(767), np.zeros(256, np.uint8), KB, 256)
