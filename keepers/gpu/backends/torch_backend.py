@@ -101,7 +101,11 @@ class TorchBackend:
         return torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "Triton's interpreter"
 
     def _free(self) -> int:
-        return int(torch.cuda.mem_get_info(self.device)[0]) if self.device.startswith("cuda") else 1 << 30
+        if not self.device.startswith("cuda"):
+            return 1 << 30
+        # what PyTorch holds and does not use is ours too
+        cached = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return int(torch.cuda.mem_get_info(self.device)[0] + cached)
 
     def prepare(self, n: int, kb: bytes) -> None:
         if (n, kb) == (self._n, self._kb):
