@@ -7,7 +7,7 @@ export ETH_HASH_BACKEND := pysha3
 export PYTHONPATH := $(CURDIR)
 JOBS   ?= 2
 
-.PHONY: install demo test lint bench fuzz attacks simulate clean contracts snapshots check-snapshots postgres lock keepers-test contracts-test model-test e2e-test coverage
+.PHONY: install demo test lint bench fuzz attacks simulate clean contracts snapshots check-snapshots postgres gpu lock keepers-test contracts-test model-test e2e-test coverage
 
 install: $(VENV)/.ready node_modules/.ready
 
@@ -91,6 +91,14 @@ postgres: install
 	@touch build/postgres/.ready
 	@PYTHONPATH=$(CURDIR):build/postgres $(BIN)/python tools/with_postgres.py $(PYTEST) tests/keepers/roles/test_signlog_postgres.py
 
+# The challenge on a card: exactness, timings, build/gpu.json. PyTorch (5 GB with its libraries) is in no other lock, and
+# is installed only where there is a card; with INTERPRET=1 elsewhere too, for Triton's interpreter and compiler.
+gpu: install
+	@if test -n "$(INTERPRET)" || $(BIN)/python -m bench.card --has-card; then \
+		test -e build/gpu/.ready || $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --upgrade --target build/gpu -r requirements/gpu.txt && touch build/gpu/.ready; \
+	fi
+	@PYTHONPATH=$(CURDIR):build/gpu $(BIN)/python -m bench.card
+
 fuzz: install contracts
 	@$(BIN)/python -m tests.model.driver --budget $${BUDGET:-600} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.uptime --budget $${BUDGET:-600} --seed $${SEED:-0}
@@ -107,6 +115,7 @@ lock:
 	@uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/dev.in -o requirements/dev.txt
 	@uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements/dev.txt requirements/run.in -o requirements/run.txt
 	@uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements/dev.txt requirements/postgres.in -o requirements/postgres.txt
+	@uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/gpu.in -o requirements/gpu.txt
 
 clean:
 	@rm -rf build .build node_modules $(VENV) .hypothesis .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import ingest, ours, peers, rebuild
+from bench import challenge, ingest, ours, peers, rebuild
 from bench.chain import Chain
 from bench.goals import GAS, REPLAY_ID, REPLAY_MOST, SIZE_ID, SIZE_MOST, Goal
 from bench.row import Row, mark, row
@@ -153,12 +153,14 @@ def main() -> int:
     parser.add_argument("--no-replay", action="store_true", help="leave out the replay of a day")
     parser.add_argument("--no-ingest", action="store_true", help="leave out the heartbeats")
     parser.add_argument("--no-rebuild", action="store_true", help="leave out the rebuilding of a month")
+    parser.add_argument("--no-challenge", action="store_true", help="leave out the challenge's checks and answers")
     options = parser.parse_args()
     measured, why = (alone(), "") if options.no_peers else beside_peers(peers.find())
     data = data_folder()
     rebuilt = [] if options.no_rebuild else rebuild.rows()
     taken = [] if options.no_ingest else ingest.rows()
-    rows = [*gas_rows(measured), size_row(), *rebuilt, *taken, replay_row(data, options.no_replay)]
+    judged = [] if options.no_challenge else challenge.rows()
+    rows = [*gas_rows(measured), size_row(), *rebuilt, *taken, *judged, replay_row(data, options.no_replay)]
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(rows, indent=1) + "\n")
     print(table(rows))

@@ -170,6 +170,16 @@ CODES = _table(
     Code("H3107", "a UUID names no whole GPU, or one GPU twice", "turn MIG off; run where the driver shows UUIDs"),
     Code("H3108", "the device answers late or not at all", "the agent retries; look at the driver's log", 1, True),
     Code("H3109", "the GPUs here are not those that are registered", "name them in [agent] gpus, or register anew"),
+    Code("H3121", "the prover holds no such work", "nothing: it was replaced by a newer one, or is over"),
+    Code("H3122", "the prover has stopped twice, or failed", "read its words in the agent's log", 1, True),
+    Code(
+        "H3123",
+        "the device computes wrongly: a product failed its check twice, or the known answer is another",
+        "take the device out of service; memory and overclocking are the first suspects",
+        9,
+    ),
+    Code("H3124", "the challenge of this class does not fit the memory", "free memory, or register in a smaller class"),
+    Code("H3125", "the chosen backend of the prover is not there", "install it, or choose another"),
     # ---- 4 market
     Code("H4201", "no offer was found at that place", "check the folder or URL of the offers", 5),
     Code("H4203", "no offer matches", "ask for less, pay more, or wait", 5),

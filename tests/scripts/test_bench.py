@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench import gas, ingest, peers, readme, rows
+from bench import challenge, gas, ingest, peers, readme, rows
 from bench.goals import GAS
 from bench.row import mark
 
@@ -79,6 +79,20 @@ def test_ingest__every_beat_is_signed_distinct_and_counted(monkeypatch: pytest.M
     assert len({(beat.node, beat.slot) for beat in made}) == 200 and len({beat.signature for beat in made}) == 200
 
 
+# ---- challenge
+
+
+def test_challenge__at_a_small_size__measures_every_figure_on_honest_rows() -> None:
+    found = challenge.rows(n=256)
+    assert [(r["id"], r["unit"], r["bound"], r["goal"]) for r in found] == [
+        ("verify.answer_ms", "ms", "<=", 10),
+        ("verify.u_s", "s", "<=", 2),
+        ("prove.4k_ratio", "", "<=", 2),
+    ]
+    assert all(list(r) == KEYS for r in found)
+    assert found[0]["value"] > 0 and found[2]["value"] > 0
+
+
 # ---- rows and table
 
 
@@ -90,10 +104,12 @@ def test_rows__every_figure_with_every_key(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(rows, "size_row", lambda: rows.row("size.max_runtime_bytes", 1, "bytes", 2))
     monkeypatch.setattr(rows.rebuild, "rows", lambda: [rows.row("rebuild.month_10k_s", 1, "s", 5)])
     monkeypatch.setattr(rows.ingest, "rows", lambda: [rows.row("ingest.single_per_core", 9, "1/s", 5, at_least=True)])
+    monkeypatch.setattr(rows.challenge, "rows", lambda: [rows.row("verify.u_s", 1, "s", 2)])
     monkeypatch.setattr(sys, "argv", ["rows", "--no-peers", "--no-replay"])
     assert rows.main() == 0
     written = json.loads(out.read_text())
-    assert [r["id"] for r in written] == [*IDS[:-1], "rebuild.month_10k_s", "ingest.single_per_core", IDS[-1]]
+    ours = ["rebuild.month_10k_s", "ingest.single_per_core", "verify.u_s"]
+    assert [r["id"] for r in written] == [*IDS[:-1], *ours, IDS[-1]]
     assert all(list(r) == KEYS for r in written)
     assert written[0]["value"] == 50_000
     assert written[-1]["value"] is None
