@@ -13,11 +13,23 @@ import httpx
 import msgspec
 
 from keepers.protocol.errors import HearthError
-from keepers.wire.codec import MAX_BATCH, Beat, ObsBody, Proposal, SeatSignature, encode, pack_beats
+from keepers.wire.codec import (
+    MAX_BATCH,
+    AskedRow,
+    Beat,
+    ObsBody,
+    OpenedRow,
+    Proposal,
+    SeatSignature,
+    SignedAnswer,
+    encode,
+    pack_beats,
+)
 from keepers.wire.routing import JSON, PACKED, PROTOCOL, PROTOCOL_HEADER
 from keepers.wire.timely import TimelyTransport
 
 _RESULTS = msgspec.json.Decoder(list[str])
+_ASKED = msgspec.json.Decoder(list[AskedRow])
 MAX_ANSWER = 1 << 20
 ANSWER_S = 15.0  # for a request with its whole answer
 
@@ -102,6 +114,17 @@ class AttesterClient:
     def send_signature(self, signature: SeatSignature) -> None:
         """Push a seat's signature. Raises Unreachable."""
         self._request("POST", "/v1/signatures", encode(signature))
+
+    def send_answer(self, answer: SignedAnswer) -> list[AskedRow]:
+        """The rows that the attester asks of an answer; the same each time. Raises Unreachable."""
+        try:
+            return _ASKED.decode(self._request("POST", "/v1/answers", encode(answer)))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise self._error("an answer that is no list of rows") from error
+
+    def send_opening(self, opening: OpenedRow) -> None:
+        """One of the rows that were asked for. Raises Unreachable."""
+        self._request("POST", "/v1/openings", encode(opening))
 
     def get(self, path: str) -> bytes:
         """Body of a read. Raises Unreachable."""

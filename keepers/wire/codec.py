@@ -34,6 +34,8 @@ MAX_NODES = 1 << 17
 BEATS_LIMIT = 262_144  # bytes: a batch of 512 beats is about 140 kB
 MAX_SHOWN = 1_024  # signatures of an epoch that are shown to who asks
 MAX_SHOWN_OBSERVATIONS = 124  # four a seat
+ANSWER_LIMIT = 1_024
+OPENING_LIMIT = 400_000  # a row of 65,536 entries in base64 is 262,144 bytes
 BODY_LIMIT = 400_000  # bytes: two a node, 131,072 nodes, in base64
 
 
@@ -109,6 +111,42 @@ class EpochRecord(msgspec.Struct, array_like=True, forbid_unknown_fields=True, f
 
     observations: Annotated[list[SignedObs], Meta(max_length=MAX_SHOWN_OBSERVATIONS)]
     signatures: Annotated[list[SeatSignature], Meta(max_length=MAX_SHOWN)]
+
+
+U56 = Annotated[int, Meta(ge=0, lt=1 << 56)]
+Hashes = Annotated[bytes, Meta(max_length=64 * 32)]  # of 32 bytes, one after the other
+
+
+class SignedAnswer(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """A node's answer to an epoch's challenge, a `messages.Answer` with its signature r‖s‖v."""
+
+    node: U24
+    epoch: U32
+    seed: U56
+    seed_b: U56
+    root: Word
+    signature: Signature
+
+
+class AskedRow(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """A row of C that an attester asks for, a `challenge.Place`; it acknowledges an answer with a list of them."""
+
+    gpu: Annotated[int, Meta(ge=0, lt=16)]
+    round: U32
+    row: Annotated[int, Meta(ge=0, lt=1 << 16)]
+
+
+class OpenedRow(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """A row of an answer with what ties it to the answer's root, a `challenge.Opening`. `root`: of the answer."""
+
+    node: U24
+    epoch: U32
+    root: Word
+    place: AskedRow
+    row: Annotated[bytes, Meta(max_length=3 << 16)]
+    path: Hashes
+    previous: Word
+    list_path: Hashes
 
 
 T = TypeVar("T")
