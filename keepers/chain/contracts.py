@@ -716,7 +716,7 @@ class ComputeChallenge(Contract):
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """All ten over one reader."""
+    """All of them over one reader."""
 
     token: ComputeToken
     pool: StakingPool
@@ -728,6 +728,7 @@ class Suite:
     engine: BurnMintEngine
     refuter: ReportRefuter
     committee: AttesterCommittee
+    challenge: ComputeChallenge
 
     @classmethod
     def over(cls, reader: Reader) -> Suite:
@@ -743,4 +744,5 @@ class Suite:
             engine=BurnMintEngine(reader),
             refuter=ReportRefuter(reader),
             committee=AttesterCommittee(reader),
+            challenge=ComputeChallenge(reader),
         )
