@@ -1,7 +1,7 @@
 """Credits: bought by burning, moved with their own backing, redeemed or refunded by minting at most that backing.
 
 A balance is (credits, backing): wei of a USD, wei of the token burned for exactly these credits.
-Word: credits 128 @128 | backing 128 @0. Source: docs/protocol.md §8.
+Word: credits 128 @128 | backing 128 @0. Source: docs/protocol.md §9.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings by period: every value a setting ever had, each with its first period. Source: docs/protocol.md §8.
+"""Settings by period: every value a setting ever had, each with its first period. Source: docs/protocol.md §9.
 
 The executable side of contracts/modules/timeline.vy. Periods are counted from the genesis.
 """

@@ -1,4 +1,4 @@
-"""Units and the named roundings of docs/protocol.md §10. Money has 18 decimals, prices 12, stake 9, shares are bps."""
+"""Units and the named roundings of docs/protocol.md §11. Money has 18 decimals, prices 12, stake 9, shares are bps."""
 
 from __future__ import annotations
 

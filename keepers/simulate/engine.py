@@ -1,4 +1,4 @@
-"""BurnMintEngine in memory: the gate between tokens and credits. Source: docs/protocol.md §8; contracts/incentives."""
+"""BurnMintEngine in memory: the gate between tokens and credits. Source: docs/protocol.md §9; contracts/incentives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ComputeToken in memory. Amounts are wei, addresses numbers. Source: docs/protocol.md §8; contracts/incentives."""
+"""ComputeToken in memory. Amounts are wei, addresses numbers. Source: docs/protocol.md §9; contracts/incentives."""
 
 from __future__ import annotations
 

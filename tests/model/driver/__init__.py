@@ -2,7 +2,7 @@
 
 A step is (kind, seed): the kind says which call is made, the seed chooses its arguments from the state that it finds.
 So any part of a sequence is a sequence, and a failing one can be shrunk. After each step outcome, return value, events
-and every word that the model changed are compared, and the invariants of docs/protocol.md §9 are checked by number.
+and every word that the model changed are compared, and the invariants of docs/protocol.md §10 are checked by number.
 
 calls        what a step makes, what is remembered          base         both suites, comparing, choosing
 words        which view shows which store                   invariants   §9 by number

@@ -1,4 +1,4 @@
-"""The invariants of docs/protocol.md §9 that are checked after every step, by their numbers."""
+"""The invariants of docs/protocol.md §10 that are checked after every step, by their numbers."""
 
 from __future__ import annotations
 
