@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import challenge, ingest, ours, peers, rebuild
+from bench import challenge, escape, ingest, ours, peers, rebuild
 from bench.chain import Chain
 from bench.goals import GAS, REPLAY_ID, REPLAY_MOST, SIZE_ID, SIZE_MOST, Goal
 from bench.row import Row, mark, row
@@ -159,7 +159,7 @@ def main() -> int:
     data = data_folder()
     rebuilt = [] if options.no_rebuild else rebuild.rows()
     taken = [] if options.no_ingest else ingest.rows()
-    judged = [] if options.no_challenge else challenge.rows()
+    judged = [] if options.no_challenge else [*challenge.rows(), *escape.rows()]
     rows = [*gas_rows(measured), size_row(), *rebuilt, *taken, *judged, replay_row(data, options.no_replay)]
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(rows, indent=1) + "\n")

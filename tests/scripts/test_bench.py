@@ -105,10 +105,11 @@ def test_rows__every_figure_with_every_key(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(rows.rebuild, "rows", lambda: [rows.row("rebuild.month_10k_s", 1, "s", 5)])
     monkeypatch.setattr(rows.ingest, "rows", lambda: [rows.row("ingest.single_per_core", 9, "1/s", 5, at_least=True)])
     monkeypatch.setattr(rows.challenge, "rows", lambda: [rows.row("verify.u_s", 1, "s", 2)])
+    monkeypatch.setattr(rows.escape, "rows", lambda: [rows.row("escape.max", 0.01, "share", 0.02)])
     monkeypatch.setattr(sys, "argv", ["rows", "--no-peers", "--no-replay"])
     assert rows.main() == 0
     written = json.loads(out.read_text())
-    ours = ["rebuild.month_10k_s", "ingest.single_per_core", "verify.u_s"]
+    ours = ["rebuild.month_10k_s", "ingest.single_per_core", "verify.u_s", "escape.max"]
     assert [r["id"] for r in written] == [*IDS[:-1], *ours, IDS[-1]]
     assert all(list(r) == KEYS for r in written)
     assert written[0]["value"] == 50_000
