@@ -173,6 +173,8 @@ def open_pool(provider: uint256, owner: address):
     assert owner != empty(address), "pool: owner is zero"
     self.need[provider] = convert(owner, uint256) << 96
     self.own[provider] = stake_words._with_last_below(0, block.timestamp)
+    # nothing slashed yet: who proves the first fault does not pay for a fresh word
+    self.faults[provider] = stake_words._faults(0, block.timestamp, 0, 0)
     log IStakingPool.PoolOpened(provider=provider, owner=owner)
 
 
