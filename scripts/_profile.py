@@ -122,6 +122,10 @@ class Engine(_Strict):
     bounty_bps: Bps
 
 
+class Challenge(_Strict):
+    rate_bps: Bps  # of the nodes without a lease on which the lot of an epoch falls
+
+
 class Roles(_Strict):
     guardian: Address
 
@@ -200,6 +204,7 @@ class Profile(_Strict):
     price: Price
     registry: Registry
     engine: Engine
+    challenge: Challenge
     roles: Roles
     finality: Finality
     allowances: Allowances

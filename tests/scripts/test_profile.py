@@ -24,6 +24,7 @@ def test_load_profile__default__has_the_protocol_s_lengths() -> None:
     assert (p.lengths.dispute_epochs, p.lengths.grace_epochs, p.max_age_s) == (24, 24, 7_200)
     assert (p.lengths.abandon_s, p.lengths.claim_s, p.lengths.unbonding_s) == (7 * 86_400, 3 * 86_400, 14 * 86_400)
     assert (p.engine.bounty_bps, p.engine.fee_bps, p.engine.spread_bps) == (100, 400, 25)
+    assert p.challenge.rate_bps == 200
     assert not p.network.local
     assert not p.network.open
 
@@ -33,6 +34,7 @@ def test_load_profile__local__is_compressed_and_for_one_chain_only() -> None:
     assert (p.calendar.epoch_s, p.calendar.period_s, p.lengths.dispute_epochs) == (12, 24, 1)
     assert p.network.chain_ids == [31_337]
     assert (p.finality.kind, p.finality.value) == ("depth", 2)
+    assert p.challenge.rate_bps == 2_500
     assert p.classes == load_profile("default").classes  # what it does not say is the default's
 
 
@@ -56,6 +58,7 @@ def test_load_profile__unknown_name__lists_the_known(tmp_path: Path) -> None:
         ('extends = "default"\n[price]\nfirst_usd = "one"\nbound_bps = 10', "not a number"),
         ('extends = "default"\n[engine]\nfee_pbs = 1', "engine.fee_pbs"),
         ('extends = "default"\n[lengths]\nmax_age_epochs = 169', "max_age_epochs"),
+        ('extends = "default"\n[challenge]\nrate_bps = 10_001', "challenge.rate_bps"),
         ('extends = "default"\n[token]\nholder = "0x12"', "token.holder"),
         ('about = "x"', "network"),
         ('extends = "nothing"', "no profile 'nothing'"),
