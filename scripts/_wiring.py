@@ -16,10 +16,10 @@ GRANTS = (("NodeRegistry", "ComputeChallenge", 1), ("StakingPool", "ComputeChall
 
 
 def class_row(row: HardwareClass) -> tuple[Any, ...]:
-    """The registry's HardwareClass of a profile row: liveness only (n, rounds, deadline 0), open."""
+    """The registry's HardwareClass of a profile row, open."""
     return (
         *(row.name, row.kind, row.tier, row.vram_gib, row.flags, row.compute_units, row.min_stake_usd),
-        *(0, 0, 0, False),
+        *(row.n, row.rounds, row.deadline_s, False),
     )
 
 

@@ -101,6 +101,13 @@ def test_check__fresh_deployment__finds_no_difference(town: Town, artifacts: dic
     assert ("NodeRegistry", "peer StakingPool (both ways)") in compared
 
 
+def test_seed__challenged_class__stands_in_the_registry(town: Town, network: LocalNetwork) -> None:
+    number = town.read("NodeRegistry", "class_count")
+    network.script("seed_local", "--class", "CARD-8GB=300:256:8:6")
+    name, *_, n, rounds, deadline, closed = town.read("NodeRegistry", "class_of", number)
+    assert (name, n, rounds, deadline, closed) == ("CARD-8GB", 256, 8, 6, False)
+
+
 @pytest.mark.parametrize(("plant", "contract", "what"), [p[1:] for p in PLANTS], ids=[p[0] for p in PLANTS])
 def test_check__planted_difference__is_named(
     town: Town,
