@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @group(default="list")
 def node() -> None:
-    """Your machines: list, register, price, drain, check-in, retire; and leases on them: notice, leave."""
+    """Your machines: list, register, price, drain, check-in, opt-in, opt-out, retire; their leases: notice, leave."""
 
 
 @node.command("list")
@@ -299,6 +299,37 @@ def check_in(options: Options, index: int, keystore: Path | None, key_password_f
         hearth,
     )
     options.note(f"next  hearth proof {index} {done.epoch}    once that epoch is reported")
+
+
+@node.command("opt-in")
+@click.argument("index", type=click.IntRange(0))
+@click.pass_obj
+def opt_in(options: Options, index: int) -> None:
+    """Owe an answer in every challenged epoch, for availability pay."""
+    _opt(options, index, True)
+
+
+@node.command("opt-out")
+@click.argument("index", type=click.IntRange(0))
+@click.pass_obj
+def opt_out(options: Options, index: int) -> None:
+    """Owe an answer only when the lot falls on the machine."""
+    _opt(options, index, False)
+
+
+def _opt(options: Options, index: int, into: bool) -> None:
+    hearth = options.hearth()
+    word = hearth.reads.node(index)
+    name = "in" if into else "out"
+    owes = "in every challenged epoch while a GPU is free" if into else "only when it is drawn"
+    options.note(f" plan  opt node {index} {name} from the next epoch on · it then owes an answer {owes}")
+    if options.planned({"node": index, "provider": word.provider, "opt": name}, hearth):
+        return
+    options.confirm()
+    hearth.opt(index, into, options.progress)
+    first = hearth.reads.node(index).opt_in
+    said = f"opted in from epoch {first} on" if into else "opted out"
+    options.emit("node", {"node": index, "opt_in": first}, lambda: f"node {index} is {said}", hearth)
 
 
 @node.command()

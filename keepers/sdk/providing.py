@@ -293,6 +293,16 @@ class Providing(Base):
             )
         self.session.run(f"retire-{node}", [Step("retire-node", self.suite.registry.retire_node(node))], progress)
 
+    def opt(self, node: int, into: bool, progress: Progress | None = None) -> None:
+        """Opt a node in for availability pay, or out, from the next epoch on: it then owes an answer in every
+        challenged epoch in which a GPU of it is free. Raises HearthError with the registry's reason."""
+        registry = self.suite.registry
+        call = registry.opt_in(node) if into else registry.opt_out(node)
+        name = "opt-in" if into else "opt-out"
+        # a node may go in and out again: one action an epoch
+        epoch = self.deployment.clock().epoch(self.head().timestamp)
+        self.session.run(f"{name}-{node}-{epoch}", [Step(name, call)], progress)
+
     def _node_of_key(self, key: str) -> int | None:
         first, head = self.deployment.first_block, self.head().number
         for event in self.reader.events(first, head, "NodeRegistry", ("NodeRegistered",)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,29 @@ def test_provider__stake_price_drain_retire(hearth: Call, market: Market, tmp_pa
     assert boss("node", "retire", "0", "--yes")[0] == 0
     assert "no tally is waiting" in boss("earnings")[1]
     assert boss("node", "retire", "99", "--yes")[0] == 2
+
+
+def test_opt__a_challenged_class__in_and_out_again(hearth: Call, market: Market) -> None:
+    def boss(*arguments: str) -> tuple[int, str, str]:
+        said = hearth(*arguments, connect=lambda options: market.operator(0))
+        return said.code, said.out, said.err
+
+    classes = market.town.world.registry.classes
+    classes[0] = replace(classes[0], n=256, rounds=2, deadline=60)
+    first = market.hearth.deployment.clock().epoch(market.hearth.head().timestamp) + 1
+    assert f"node 0 is opted in from epoch {first} on" in boss("node", "opt-in", "0", "--yes")[1]
+    assert market.hearth.reads.node(0).opt_in == first
+    assert "node 0 is opted out" in boss("node", "opt-out", "0", "--yes")[1]
+    assert market.hearth.reads.node(0).opt_in == 0
+    code, _, said = boss("node", "opt-out", "0", "--dry-run")
+    assert code == 0 and "only when it is drawn" in said
+
+
+def test_opt__a_liveness_only_class__says_why_not(hearth: Call, market: Market) -> None:
+    said = hearth("node", "opt-in", "0", "--yes", connect=lambda options: market.operator(0))
+    assert said.code != 0
+    assert "liveness-only" in said.err or "registry: class" in said.err
+    assert market.hearth.reads.node(0).opt_in == 0
 
 
 def test_stake__whose(renter: Call, market: Market) -> None:

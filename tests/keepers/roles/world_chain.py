@@ -32,6 +32,7 @@ NAMES = {
     "BurnMintEngine": "engine",
     "ReportRefuter": "refuter",
     "AttesterCommittee": "committee",
+    "ComputeChallenge": "challenge",
 }
 ADDRESSES = {name: 0xC0DE00 + i for i, name in enumerate(CONTRACTS)}
 GAS_PRICE = 10**14  # wei of the native coin that a transaction costs here
