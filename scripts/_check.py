@@ -1,4 +1,4 @@
-"""Compares a deployment record with the chain: source, code, immutables both ways, roles, parameters.
+"""Compares a deployment record with the chain: source, code, immutables both ways, roles, grants, parameters.
 
 Only reads. Code is rebuilt from the present sources by running the recorded constructors on a throw-away chain, so the
 comparison covers the immutables too, byte for byte; the immutables are then named one by one for people.
@@ -33,10 +33,12 @@ from scripts._plan import (
 from scripts._profile import Profile, load_profile
 from scripts._record import code_hash
 from scripts._rehearsal import play, throwaway
+from scripts._wiring import GRANTS
 from tools.compile import Artifact
 
 LOG_SPAN = 50_000  # blocks a query: what public nodes still answer
 OK, DIFFERS, NOTE = "ok", "DIFFERS", "note"
+IN_FORCE = 2**128 - 1  # of a grant's word; above it, what was ever given
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,13 @@ def check_roles(live: Live, record: Deployment) -> Iterator[Finding]:
         yield _compare("AttestationHub", "guardian", parameters.get("guardian", ZERO_ADDRESS), guardian)
 
 
+def check_grants(live: Live, record: Deployment) -> Iterator[Finding]:
+    """The rights in force of each caller that the wiring has granted."""
+    for contract, caller, rights in GRANTS:
+        word = live.view(contract, "grant_of", record.address(caller))
+        yield _compare(contract, f"grant of {caller}", rights, "no answer" if word is None else word & IN_FORCE)
+
+
 # What a setter may have changed since: (contract, event, index of the new value, parameter of the record).
 _CHANGES = (
     ("AttestationHub", "PriceBoundSet", 1, "price_bound_bps"),
@@ -319,5 +328,6 @@ def check_all(chain: Any, record: Deployment, artifacts: Mapping[str, Artifact])
     findings += check_code(live, record, artifacts, plan, rebuilt)
     findings += check_peers(live, record, artifacts, load_profile("default"))
     findings += check_roles(live, record)
+    findings += check_grants(live, record)
     findings += check_parameters(live, record)
     return findings

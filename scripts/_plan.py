@@ -31,7 +31,7 @@ PLAN_SCHEMA = "hearth.plan/1"
 
 @dataclass(frozen=True)
 class Ref:
-    """A constructor argument that is the address of another contract of the suite."""
+    """An argument that is the address of another contract of the suite."""
 
     name: str
 
@@ -181,6 +181,7 @@ def constructor_args(p: Profile, deployer: str, genesis: int) -> dict[str, list[
             *(hub, Ref("ReportRefuter"), token, *calendar, n.dispute_epochs),
             *(p.committee.bond_tokens, p.committee.notice_s, n.unbonding_s),
         ],
+        "ComputeChallenge": [hub, registry, pool, *calendar, n.answer_window_s, p.challenge.rate_bps],
     }
 
 
@@ -243,19 +244,22 @@ def build_plan(
     if too_large:
         raise DeployError("H7112", "a contract is too large to deploy", " · ".join(too_large))
     addresses = {name: create_address(deployer, first_nonce + i) for i, name in enumerate(ORDER)}
+
+    def known(raw: Sequence[Any]) -> list[Any]:
+        return [addresses[a.name] if isinstance(a, Ref) else a for a in raw]
+
     steps: list[Step] = []
     for name, raw in constructor_args(profile, deployer, genesis).items():
-        args = [addresses[a.name] if isinstance(a, Ref) else a for a in raw]
+        args = known(raw)
         artifact = artifacts[name]
         data = artifact.code + encode(artifact, "__init__", args).hex()
         nonce = first_nonce + len(steps)
         steps.append(Step(f"deploy:{name}", "create", name, addresses[name], nonce, args, data))
     for call in wiring(profile, open_entries):
-        data = calldata(artifacts[call.contract], call.function, call.args)
+        args = known(call.args)
+        data = calldata(artifacts[call.contract], call.function, args)
         nonce = first_nonce + len(steps)
-        steps.append(
-            Step(call.key, "call", call.contract, addresses[call.contract], nonce, list(call.args), data, call.note)
-        )
+        steps.append(Step(call.key, "call", call.contract, addresses[call.contract], nonce, args, data, call.note))
     return Plan(
         profile=profile.name,
         chain_id=chain_id,

@@ -1,7 +1,7 @@
 """The profile: every parameter of a deployment as data, read from profiles/<name>.toml and checked before gas is spent.
 
 Amounts in a profile are what people say (tokens, USD, bps, epochs, seconds; the suffix names the unit); the plan turns
-them into wei. An unknown key is an error, so is a missing one.
+them into wei. An unknown key is an error, so is a missing one; only a class may leave its challenge out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from keepers.protocol import sizing
+from keepers.protocol.challenge import check_size
 from keepers.protocol.credits import MAX_ATTESTERS, MAX_BOUNTY, MAX_BUILDERS, MAX_CUT, MAX_SPREAD
 from keepers.protocol.epochs import MAX_EPOCHS_PER_PERIOD, MAX_SLOT, RING, SLOTS
 from keepers.protocol.merge import faults, quorum
@@ -122,6 +124,11 @@ class Engine(_Strict):
     bounty_bps: Bps
 
 
+class Challenge(_Strict):
+    rate_bps: Bps  # of the nodes with a free GPU on which the lot of an epoch falls
+    network_s: float = Field(ge=0, lt=2**32)  # L of the sizing rule: what the network may take of a deadline
+
+
 class Roles(_Strict):
     guardian: Address
 
@@ -141,10 +148,14 @@ class Allowances(_Strict):
     bodies: float = Field(gt=0)
     cutoff: float = Field(gt=0)
     view: float = Field(gt=0)
+    openings: float = Field(gt=0)
 
 
 class HardwareClass(_Strict):
-    """A row of the registry's table. `min_stake_usd` is for one GPU."""
+    """A row of the registry's table. `min_stake_usd` is for one GPU.
+
+    n, rounds, deadline and honest time all 0: liveness only, no node of the class owes an answer.
+    """
 
     name: str = Field(min_length=1, max_length=32)
     kind: int = Field(ge=0, le=4)
@@ -153,6 +164,14 @@ class HardwareClass(_Strict):
     flags: int = Field(ge=0, lt=16)
     compute_units: int = Field(ge=0, lt=2**32)
     min_stake_usd: Nano
+    n: int = Field(default=0, ge=0)
+    rounds: int = Field(default=0, ge=0)
+    deadline_s: Seconds = 0  # from the seed to the answer
+    honest_s: float = Field(default=0, ge=0, lt=2**32)  # T: a chain of `rounds` on a whole card, as calibrate measures
+
+    @property
+    def challenged(self) -> bool:
+        return any((self.n, self.rounds, self.deadline_s, self.honest_s))
 
 
 class Step(_Strict):
@@ -200,6 +219,7 @@ class Profile(_Strict):
     price: Price
     registry: Registry
     engine: Engine
+    challenge: Challenge
     roles: Roles
     finality: Finality
     allowances: Allowances
@@ -275,6 +295,9 @@ def rules(p: Profile) -> Iterator[tuple[str, bool]]:
             and all(len(row.name.encode()) <= 32 and row.min_stake_usd <= MAX_MIN_STAKE for row in p.classes)
         ),
     )
+    for row in p.classes:
+        if row.challenged:
+            yield from _challenge_rules(p, row)
     for i, sheet in enumerate(p.sheets):
         yield _sheet_rule(i, sheet, c.epoch_s)
     yield f"a seat's bond {p.committee.bond_tokens} wei is above zero", 0 < p.committee.bond_tokens <= MAX_BOND
@@ -320,6 +343,33 @@ def _length_rules(p: Profile) -> Iterator[tuple[str, bool]]:
     yield (
         "abandon >= claim + dispute (a report that comes in time pays before the exit without proof)",
         (length.abandon_s >= length.claim_s + dispute_s),
+    )
+
+
+def size_fault(n: int, rounds: int, deadline_s: int) -> str:
+    """Why the registry takes no challenged class of this size; empty if it does."""
+    try:
+        check_size(n, rounds)
+    except ValueError as error:
+        return str(error)
+    return "" if deadline_s > 0 else "a challenge needs a deadline"
+
+
+def _challenge_rules(p: Profile, row: HardwareClass) -> Iterator[tuple[str, bool]]:
+    """The sizing rule for a challenged class. Source: docs/protocol.md §8; keepers/protocol/sizing.py."""
+    network, openings, epoch = p.challenge.network_s, p.allowances.openings, p.calendar.epoch_s
+    fault = size_fault(row.n, row.rounds, row.deadline_s)
+    yield f"class {row.name}: {fault or f'n {row.n} and rounds {row.rounds} are powers of two in range'}", not fault
+    least, needed = sizing.LEAST * network, float(sizing.HEADROOM) * row.honest_s + network
+    yield f"class {row.name}: T {row.honest_s:g} s > 0 and >= 20 L = {least:g} s", 0 < row.honest_s >= least
+    yield (
+        f"class {row.name}: deadline {row.deadline_s} >= 1.2 T + L = {needed:g} s",
+        row.deadline_s >= sizing.deadline_of(row.honest_s, network),
+    )
+    end = sizing.EPOCH_SHARE * epoch
+    yield (
+        f"class {row.name}: deadline {row.deadline_s} + openings {openings:g} <= 2/3 epoch = {float(end):g} s",
+        sizing.fits(row.deadline_s, epoch, openings),
     )
 
 

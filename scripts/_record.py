@@ -74,6 +74,8 @@ def parameters(profile: Profile, deployer: str) -> dict[str, Any]:
         "attesters_bps": e.attesters_bps,
         "builders_bps": e.builders_bps,
         "bounty_bps": e.bounty_bps,
+        "challenge_rate_bps": profile.challenge.rate_bps,
+        "challenge_network_s": profile.challenge.network_s,
         "builders": who(e.builders),
         "guardian": who(profile.roles.guardian),
         "owner": deployer.lower(),

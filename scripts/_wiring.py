@@ -1,4 +1,4 @@
-"""What follows the ten creations: the profile's classes and sheets, its committee, the opening of the entries."""
+"""What follows the creations: grants, the profile's classes and sheets, its committee, the opening of the entries."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from typing import Any
 
 from eth_utils import to_checksum_address
 
-from scripts._plan import Call
+from scripts._plan import Call, Ref
 from scripts._profile import HardwareClass, Profile, committee_text
 
 FIRST_EPOCH = 1  # a genesis committee signs from the first epoch that can be reported
+# (who grants, to whom, rights): the challenge calls nodes Faulted and slashes their providers
+GRANTS = (("NodeRegistry", "ComputeChallenge", 1), ("StakingPool", "ComputeChallenge", 1))
 
 
 def class_row(row: HardwareClass) -> tuple[Any, ...]:
-    """The registry's HardwareClass of a profile row: liveness only (n, rounds, deadline 0), open."""
+    """The registry's HardwareClass of a profile row, open."""
     return (
         *(row.name, row.kind, row.tier, row.vram_gib, row.flags, row.compute_units, row.min_stake_usd),
-        *(0, 0, 0, False),
+        *(row.n, row.rounds, row.deadline_s, False),
     )
 
 
 def wiring(profile: Profile, open_entries: bool) -> list[Call]:
     """Calls in the order of their nonces. The opening comes last: what it lets in finds everything in place."""
-    calls: list[Call] = []
+    calls = [
+        Call(f"grant:{contract}:{caller}", contract, "set_grant", (Ref(caller), rights), f"{contract} grants {caller}")
+        for contract, caller, rights in GRANTS
+    ]
     for i, row in enumerate(profile.classes):
         calls.append(Call(f"class:{i}", "NodeRegistry", "add_class", (class_row(row),), f"class {row.name}"))
     for i, sheet in enumerate(profile.sheets):

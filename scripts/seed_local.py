@@ -8,12 +8,15 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
+from keepers.chain.deployment import CalendarRecord
+from keepers.protocol import sizing
+from keepers.protocol.epochs import SLOTS
 from keepers.protocol.units import MAX_SUPPLY, WAD
 from scripts import _ape
 from scripts import _deployment as d
 from scripts._errors import DeployError
 from scripts._plan import Call
-from scripts._profile import HardwareClass
+from scripts._profile import HardwareClass, size_fault
 from scripts._record import read_record, with_attesters, write_record
 from scripts._wiring import class_row, committee_call
 
@@ -41,21 +44,41 @@ def wei(text: str) -> int:
         raise DeployError("H7114", f"{text!r} is not an amount of tokens", next_=form) from None
 
 
-def gpu_class(name: str, usd: str) -> HardwareClass:
-    """A liveness-only class. Raises H7114 with what is wrong."""
+def gpu_class(name: str, text: str, calendar: CalendarRecord, openings_s: float) -> HardwareClass:
+    """The class of `USD`, liveness only, or of `USD:N:ROUNDS:DEADLINE`, challenged. Raises H7114 with what is wrong.
+
+    Only what any network demands is checked: that the challenge is over by two thirds of an epoch. How long it honestly
+    takes is a matter of the machine that plays the cards.
+    """
+    usd, *size = text.split(":")
     try:
-        return HardwareClass(
+        n, rounds, deadline = (int(part) for part in size) if size else (0, 0, 0)
+        fault = size_fault(n, rounds, deadline) if size else ""
+        if fault:
+            raise ValueError(fault)
+        row = HardwareClass(
             name=name,
             kind=0,
             tier=0,
             vram_gib=0,
             flags=0,
-            compute_units=1,
+            compute_units=sizing.compute_units(n, rounds, deadline) if size else 1,
             min_stake_usd=usd,  # type: ignore[arg-type]
+            n=n,
+            rounds=rounds,
+            deadline_s=deadline,
         )
     except ValidationError as error:
         why = " · ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise DeployError("H7114", f"--class {name!r}={usd!r} is not a class", why) from None
+        raise DeployError("H7114", f"--class {name!r}={text!r} is not a class", why) from None
+    except ValueError as error:
+        form = "NAME=USD, or NAME=USD:N:ROUNDS:DEADLINE in whole numbers"
+        raise DeployError("H7114", f"--class {name!r}={text!r} is not a class", str(error), form) from None
+    epoch_s = SLOTS * calendar.slot
+    if size and not sizing.fits(deadline, epoch_s, openings_s):
+        why = f"a deadline of {deadline} s and {openings_s:g} s for openings pass two thirds of {epoch_s} s, an epoch"
+        raise DeployError("H7114", f"--class {name!r}={text!r} does not fit this network", why)
+    return row
 
 
 def address(text: str) -> str:
@@ -73,7 +96,13 @@ def address(text: str) -> str:
 @click.option("--account", "alias", help="The owner (default: the first development account).")
 @click.option("--attester", "attesters", multiple=True, metavar="ADDRESS=URL", help="A seat, in order; repeat.")
 @click.option("--tokens", "grants", multiple=True, metavar="ADDRESS=AMOUNT", help="Whole test tokens; repeat.")
-@click.option("--class", "classes", multiple=True, metavar="NAME=USD", help="A GPU class by minimum stake; repeat.")
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="NAME=USD[:N:ROUNDS:DEADLINE]",
+    help="A GPU class by minimum stake, challenged if n, rounds and deadline follow; repeat.",
+)
 def cli(
     record_file: Path,
     network: str | None,
@@ -82,7 +111,7 @@ def cli(
     grants: tuple[str, ...],
     classes: tuple[str, ...],
 ) -> None:
-    """Seats a committee from epoch 1, adds liveness-only classes and hands out the deployer's test tokens."""
+    """Seats a committee from epoch 1, adds classes and hands out the deployer's test tokens."""
     if network is None:
         raise DeployError("H1003", "--network is missing", "no script has a default network", "--network URL")
     record = read_record(str(record_file))
@@ -92,8 +121,8 @@ def cli(
     calls: list[Call] = []
     if seats:
         calls.append(committee_call(seats))
-    for name, usd in pairs(classes, "class"):
-        row = class_row(gpu_class(name, usd))
+    for name, text in pairs(classes, "class"):
+        row = class_row(gpu_class(name, text, record.calendar, record.allowances.openings))
         calls.append(Call(f"class:{name}", "NodeRegistry", "add_class", (row,), f"class {name}"))
     for who, amount in pairs(grants, "tokens"):
         key = f"tokens:{who[:10]}"

@@ -105,6 +105,7 @@ RESERVED_AT: constant(uint256) = 168
 STATUS_AT: constant(uint256) = 160
 FIRST_AT: constant(uint256) = 128
 CLEAN_AT: constant(uint256) = 96
+OPT_IN_AT: constant(uint256) = 64
 SINCE_AT: constant(uint256) = 32
 RESERVED_ONE: constant(uint256) = 1 << 168
 # status 8, clean 32 and since 32: what a change of status writes
@@ -439,6 +440,38 @@ def retire_node(node: uint256):
     extcall POOL.set_units(p, units)
 
 
+@external
+def opt_in(node: uint256):
+    """
+    @notice From the next epoch on the node owes an answer whenever a GPU of it is free at the seed, and may earn
+            availability pay. By the provider's owner or operator, whatever the node's status but Retired.
+    """
+    word: uint256 = self.node[node]
+    self._check_opt(word)
+    status: uint256 = (word >> STATUS_AT) & 255
+    # 0: no node of this index, whose word reads as one of provider 0
+    assert status != 0 and status != RETIRED, "registry: node cannot opt in"
+    assert (self.class_word[(word >> CLASS_AT) & M16] >> 64) & M32 != 0, "registry: class has no challenge"
+    assert (word >> OPT_IN_AT) & M32 == 0, "registry: already opted in"
+    since: uint256 = epochs._epoch(block.timestamp) + 1
+    self.node[node] = word | since << OPT_IN_AT
+    log INodeRegistry.OptInSet(node=node, old=0, new=since)
+
+
+@external
+def opt_out(node: uint256):
+    """
+    @notice Undoes `opt_in` from the next epoch on; what is owed for this one stays owed. By the provider's owner or
+            operator. A node that comes back counts from then, not from its first time.
+    """
+    word: uint256 = self.node[node]
+    self._check_opt(word)
+    old: uint256 = (word >> OPT_IN_AT) & M32
+    assert old != 0, "registry: not opted in"
+    self.node[node] = word ^ old << OPT_IN_AT
+    log INodeRegistry.OptInSet(node=node, old=old, new=0)
+
+
 ####################################################################
 # MARKET
 ####################################################################
@@ -668,6 +701,16 @@ def _check_node(word: uint256):
     """
     assert word != 0, "registry: no node of this index"
     self._check_provider(word >> PROVIDER_AT)
+
+
+@internal
+@view
+def _check_opt(word: uint256):
+    """
+    @notice Reverts unless the caller is owner or operator of the provider of a node's word.
+    """
+    p: uint256 = word >> PROVIDER_AT
+    assert self.prov[p] >> 96 == convert(msg.sender, uint256) or self._owner(p) == msg.sender, "registry: caller may not opt"
 
 
 @internal

@@ -227,6 +227,12 @@ class NodeRegistry(Contract):
     def retire_node(self, node: int) -> Call:
         return self._call("retire_node", node)
 
+    def opt_in(self, node: int) -> Call:
+        return self._call("opt_in", node)
+
+    def opt_out(self, node: int) -> Call:
+        return self._call("opt_out", node)
+
     def reserve(self, node: int, gpus: int) -> Call:
         return self._call("reserve", node, gpus)
 

@@ -78,10 +78,11 @@ class ContractRecord(_Part):
 
 
 class Allowances(_Part):
-    """Clock allowances of observing and signing, in seconds (protocol.md §7); a local network scales them down.
+    """Clock allowances of observing and signing, in seconds (protocol.md §7, §8); a local network scales them down.
 
     `early`, `late` around a slot for a beat's arrival, `head` for the age of its block; after an epoch's end:
-    `freeze` observations, `bodies` may be sent, `cutoff` of forwarding, then views of `view` seconds each.
+    `freeze` observations, `bodies` may be sent, `cutoff` of forwarding, then views of `view` seconds each. `openings`
+    from the places that a seat names in an answer to the rows that open them.
     """
 
     early: float = 5
@@ -91,11 +92,13 @@ class Allowances(_Part):
     bodies: float = 45
     cutoff: float = 75
     view: float = 60
+    openings: float = 60
 
     @model_validator(mode="after")
     def _ordered(self) -> Allowances:
-        if not 0 < self.freeze <= self.bodies <= self.cutoff or min(self.early, self.late, self.head, self.view) <= 0:
-            raise ValueError("needs 0 < freeze <= bodies <= cutoff, and early, late, head, view above 0")
+        least = min(self.early, self.late, self.head, self.view, self.openings)
+        if not 0 < self.freeze <= self.bodies <= self.cutoff or least <= 0:
+            raise ValueError("needs 0 < freeze <= bodies <= cutoff, and early, late, head, view, openings above 0")
         return self
 
 

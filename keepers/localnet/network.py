@@ -96,7 +96,8 @@ class LocalNetwork:
 
         `seats` keys attester-0 … are made, seated from epoch 1 and given a free port each. `tokens` maps names of
         people (keys are made for them) to whole test tokens. `classes`: name of a class the profile lacks -> minimum
-        stake of a GPU in USD. `block_time` in seconds (None: a block for each transaction), `timestamp` of block 0.
+        stake of a GPU in USD, or `USD:N:ROUNDS:DEADLINE` for one that is challenged. `block_time` in seconds (None: a
+        block for each transaction), `timestamp` of block 0.
         Raises HearthError H2901, H2902 (no chain), H2905 (a script failed; shows its last lines).
         """
         run = folder or new_folder(root)

@@ -1,7 +1,7 @@
 """A node and its provider as the registry keeps them, and when a node's status may change by proofs.
 
 node      provider 24 @232 | class 16 @216 | region 16 @200 | gpus 16 @184 | reserved 16 @168 | status 8 @160
-          | first 32 @128 | clean 32 @96 | since 32 @32
+          | first 32 @128 | clean 32 @96 | opt-in 32 @64 | since 32 @32
 provider  operator 160 @96 | bid generation 32 @64 | stake units 64 @0
 Source: docs/protocol.md §4; contracts/interfaces/INodeRegistry.vyi.
 """
@@ -37,7 +37,8 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class Node:
-    """A node: `first`, `clean` and `since` are epochs (its first, the earliest that counts, that of its status)."""
+    """A node: `first`, `clean`, `since` and `opt_in` are epochs (its first, the earliest that counts, that of its
+    status, the first for which it is opted in; 0 = it is out)."""
 
     provider: int = 0
     class_id: int = 0
@@ -48,6 +49,7 @@ class Node:
     first: int = 0
     clean: int = 0
     since: int = 0
+    opt_in: int = 0
 
     def pack(self) -> int:
         """The node word. Raises ValueError where a field does not fit."""
@@ -60,6 +62,7 @@ class Node:
             | int(self.status) << 160
             | fits("first", self.first, 32) << 128
             | fits("clean", self.clean, 32) << 96
+            | fits("opt-in", self.opt_in, 32) << 64
             | fits("since", self.since, 32) << 32
         )
 
@@ -76,6 +79,7 @@ class Node:
             first=value >> 128 & M32,
             clean=value >> 96 & M32,
             since=value >> 32 & M32,
+            opt_in=value >> 64 & M32,
         )
 
     @property

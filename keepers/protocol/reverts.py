@@ -278,6 +278,23 @@ REVERTS: dict[str, tuple[str, str, str]] = {
         "check the arguments of the call",
     ),
     "registry: unknown right": ("H2358", "the call is refused: unknown right", "check the arguments of the call"),
+    "registry: caller may not opt": (
+        "H2359",
+        "only the provider's owner or operator opts a node in or out",
+        "use the key of one of them",
+    ),
+    "registry: node cannot opt in": (
+        "H2360",
+        "there is no such node, or it is retired",
+        "hearth node list shows yours",
+    ),
+    "registry: class has no challenge": (
+        "H2361",
+        "the node's class is liveness-only: there is nothing to opt in to",
+        "register in a class with a challenge",
+    ),
+    "registry: already opted in": ("H2362", "the node is opted in", "nothing is left to do"),
+    "registry: not opted in": ("H2363", "the node is not opted in", "nothing is left to do"),
     "hub: abandon": (
         "H2401",
         "a parameter of the deployment is out of range: abandon",

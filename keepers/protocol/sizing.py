@@ -54,9 +54,9 @@ def compute_units(n: int, rounds: int, deadline_s: int) -> int:
     return max(1, n**3 * rounds // deadline_s // 10**12)
 
 
-def fits(deadline_s: int, epoch_s: int) -> bool:
+def fits(deadline_s: int, epoch_s: int, openings_s: float = OPENINGS_S) -> bool:
     """Whether deadline and openings are over by two thirds of an epoch."""
-    return deadline_s + OPENINGS_S <= EPOCH_SHARE * epoch_s
+    return deadline_s + openings_s <= EPOCH_SHARE * epoch_s
 
 
 @dataclass(frozen=True)

@@ -269,6 +269,25 @@ class Registry:
         self._log("NodeRetired", node, epoch)
         self._pool.set_units(word.provider, provider.units, sender=self.address)
 
+    def opt_in(self, node: int, *, sender: int) -> None:
+        """From the next epoch on the node owes every answer. By owner or operator."""
+        word = self.nodes[node]
+        self._check_opt(word, sender)
+        require(word.status not in (Status.NONE, Status.RETIRED), "registry: node cannot opt in")
+        require(getattr(self.classes[word.class_id], "rounds", 0) != 0, "registry: class has no challenge")
+        require(word.opt_in == 0, "registry: already opted in")
+        since = self._calendar.epoch(self._context.now) + 1
+        self.nodes[node] = replace(word, opt_in=since)
+        self._log("OptInSet", node, 0, since)
+
+    def opt_out(self, node: int, *, sender: int) -> None:
+        """Undoes `opt_in` from the next epoch on."""
+        word = self.nodes[node]
+        self._check_opt(word, sender)
+        require(word.opt_in != 0, "registry: not opted in")
+        self.nodes[node] = replace(word, opt_in=0)
+        self._log("OptInSet", node, word.opt_in, 0)
+
     # ---- market, escrow, standing, granted
     def reserve(self, node: int, gpus: int, *, sender: int) -> tuple[Node, Provider]:
         """Reserves GPUs of an Active node; returns its word before and its provider."""
@@ -355,6 +374,10 @@ class Registry:
     def _check_node(self, node: int, sender: int) -> None:
         require(self.nodes[node].status != Status.NONE, "registry: no node of this index")
         self._check(self.nodes[node].provider, sender)
+
+    def _check_opt(self, word: Node, sender: int) -> None:
+        by = (self.providers[word.provider].operator, self.owners[word.provider])
+        require(sender in by, "registry: caller may not opt")
 
     def _use_key(self, key: int, node: int, digest: bytes, signature: bytes) -> None:
         require(key != 0, "registry: key is zero")

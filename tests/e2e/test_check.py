@@ -63,6 +63,10 @@ def seat(town: Town, artifacts: dict[str, Artifact]) -> None:
     town.chain.call("anvil_setCode", table, "0x" + code.hex())
 
 
+def revoked(town: Town, _: dict[str, Artifact]) -> None:
+    town.send("owner", "StakingPool", "set_grant", town.at("ComputeChallenge"), 0)
+
+
 def call(contract: str, function: str, *args: object) -> Callable[[Town, dict[str, Artifact]], None]:
     def plant(town: Town, _: dict[str, Artifact]) -> None:
         town.send("owner", contract, function, *args)
@@ -81,6 +85,7 @@ PLANTS: list[tuple[str, Callable[[Town, dict[str, Artifact]], None], str, str]] 
     ("peg", call("BurnMintEngine", "set_peg", 9_000), "BurnMintEngine", "peg_bps"),
     ("fee", call("BurnMintEngine", "set_fee", 300, 3_000, 2_000), "BurnMintEngine", "fee_bps"),
     ("builders", call("BurnMintEngine", "set_builders", STRANGER), "BurnMintEngine", "builders"),
+    ("grant", revoked, "StakingPool", "grant of ComputeChallenge"),
     ("hub", another_hub, "BurnMintEngine", "peer AttestationHub"),
     ("class", call("NodeRegistry", "close_class", 0), "NodeRegistry", "class 0 H100-SXM5-80GB"),
     ("seat", seat, "AttestationHub", "committee of epoch"),
@@ -94,6 +99,13 @@ def test_check__fresh_deployment__finds_no_difference(town: Town, artifacts: dic
     assert {name for name, _ in compared} >= set(ORDER)
     assert ("StakingPool", "peer NodeRegistry (both ways)") in compared
     assert ("NodeRegistry", "peer StakingPool (both ways)") in compared
+
+
+def test_seed__challenged_class__stands_in_the_registry(town: Town, network: LocalNetwork) -> None:
+    number = town.read("NodeRegistry", "class_count")
+    network.script("seed_local", "--class", "CARD-8GB=300:256:8:6")
+    name, *_, n, rounds, deadline, closed = town.read("NodeRegistry", "class_of", number)
+    assert (name, n, rounds, deadline, closed) == ("CARD-8GB", 256, 8, 6, False)
 
 
 @pytest.mark.parametrize(("plant", "contract", "what"), [p[1:] for p in PLANTS], ids=[p[0] for p in PLANTS])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from keepers.chain.deployment import CalendarRecord
 from scripts import check, deploy, seed_local
 from scripts._deployment import default_record, start_or_resume
 from scripts._errors import DeployError
@@ -60,14 +61,39 @@ def test_seed__tokens_that_cannot_be_read__are_named(values: list[str], word: st
             seed_local.wei(amount)
 
 
+LOCAL = CalendarRecord(genesis=0, slot=1, epochs_per_period=2)
+
+
 @pytest.mark.parametrize(
-    ("name", "usd", "why"),
-    [("x" * 40, "1", "32 characters"), ("a", "ten", "not a number"), ("a", "1e999999999", "too large")],
+    ("name", "text", "why"),
+    [
+        ("x" * 40, "1", "32 characters"),
+        ("a", "ten", "not a number"),
+        ("a", "1e999999999", "too large"),
+        ("a", "ten:256:8:6", "not a number"),
+        ("a", "1:256:8", "NAME=USD:N:ROUNDS:DEADLINE"),
+        ("a", "1:256:8:6:1", "NAME=USD:N:ROUNDS:DEADLINE"),
+        ("a", "1:256:8:6.5", "NAME=USD:N:ROUNDS:DEADLINE"),
+        ("a", "1:255:8:6", "n = 255 is no power of two"),
+        ("a", "1:256:6:6", "rounds = 6 is no power of two"),
+        ("a", "1:256:8:0", "needs a deadline"),
+        ("a", "1:256:8:-1", "needs a deadline"),
+        ("a", "1:256:8:7", "deadline of 7 s and 2 s for openings pass two thirds of 12 s"),
+    ],
 )
-def test_seed__class_that_cannot_be__named(name: str, usd: str, why: str) -> None:
+def test_seed__class_that_cannot_be__named(name: str, text: str, why: str) -> None:
     with pytest.raises(DeployError, match=rf"H7114(?s:.*){why}"):
-        seed_local.gpu_class(name, usd)
-    assert seed_local.gpu_class("a", "300").min_stake_usd == 300 * 10**9
+        seed_local.gpu_class(name, text, LOCAL, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("300", (0, 0, 0)), ("300:256:8:6", (256, 8, 6)), ("300:65536:512:6", (65_536, 512, 6))]
+)
+def test_seed__class__by_stake_alone_or_with_its_challenge(text: str, size: tuple[int, ...]) -> None:
+    row = seed_local.gpu_class("a", text, LOCAL, 2)
+    assert (row.min_stake_usd, (row.n, row.rounds, row.deadline_s)) == (300 * 10**9, size)
+    assert row.challenged is any(size)
+    assert row.compute_units >= 1
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"schema":"hearth.plan/1","steps":[]}'])

@@ -28,6 +28,7 @@ PENDING, ACTIVE, JAILED, FAULTED, RETIRED = 1, 2, 3, 4, 5
 SLASH = FAULT = 1
 MIN_STAKE = 100 * GWEI  # of a GPU of the class below: $100 in 1e-9 USD
 LIVENESS = ("H100-SXM5-80GB", 0, 0, 80, 0, 1_000, MIN_STAKE, 0, 0, 0, False)
+CHALLENGED = (*LIVENESS[:-4], 65_536, 512, 401, False)
 
 
 def events(contract: Any, name: str) -> list[Any]:
@@ -147,8 +148,8 @@ class Trio:
         self.fund(owner, self.parameters.fee_node)
         self.token.approve(self.registry.address, self.parameters.fee_node, sender=owner.address)
 
-    def node(self, p: int, gpus: int = 1, owner: Actor = PROVIDER, active: bool = False) -> int:
-        arguments = self.registration(p, gpus=gpus)
+    def node(self, p: int, gpus: int = 1, owner: Actor = PROVIDER, active: bool = False, class_id: int = 0) -> int:
+        arguments = self.registration(p, class_id, gpus)
         self.allow_fee(owner)
         i = int(self.registry.register_node(*arguments, sender=owner.address))
         self.nodes += 1
@@ -209,3 +210,15 @@ def deployed() -> Trio:
 def reserved(trio: Trio, i: int) -> int:
     """GPUs of node i that are reserved."""
     return int(trio.registry.node(i)) >> 168 & 65535
+
+
+def challenged_node(trio: Trio, provider: int | None = None) -> int:
+    """A Pending node of a challenged class, which is class 1, of a new provider unless one is given."""
+    if int(trio.registry.class_count()) == 1:
+        trio.add_class(CHALLENGED)
+    return trio.node(trio.provider() if provider is None else provider, class_id=1)
+
+
+def opted_in(trio: Trio, i: int) -> int:
+    """Epoch since which node i is opted in; 0 = out."""
+    return int(trio.registry.node(i)) >> 64 & M32

@@ -54,12 +54,19 @@ def test_parse__complete_record__usable_and_round_trips() -> None:
         ({"contracts": {"ComputeToken": {"address": "0x" + "11" * 20}}}, "StakingPool"),
         ({"contracts": {name: {"address": "0x" + "11" * 20} for name in CONTRACTS}}, "same address"),
         ({"allowances": {"freeze": 9, "bodies": 1}}, "freeze <= bodies"),
+        ({"allowances": {"openings": 0}}, "openings above 0"),
     ],
 )
 def test_parse__wrong_value__key_named(change: dict[str, Any], words: str) -> None:
     with pytest.raises(HearthError, match="not a deployment record") as caught:
         parse_record(json.dumps(record(**change)), "x.json")
     assert caught.value.code == "H1004" and words in " ".join(caught.value.why)
+
+
+def test_parse__allowance_of_openings__a_minute_in_records_that_do_not_know_it() -> None:
+    assert parse_record(json.dumps(record())).allowances.openings == 60
+    made = parse_record(json.dumps(record(allowances={"openings": 1.5})))
+    assert made.allowances.openings == 1.5
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "hearth.deployment/9"}', "not json"])

@@ -62,7 +62,7 @@ def test_calibrate__a_card__gives_the_class_of_the_rule_and_who_misses_it(hearth
     assert late["a card shared with a job (30% of it)"] == pytest.approx(256 / 0.7 - 318)
     assert late["a CPU like this one"] > 10_000
     row = tomllib.loads(found["row"])["classes"][0]
-    assert (row["n"], row["rounds"], row["deadline_s"]) == (65_536, 512, 318)
+    assert (row["n"], row["rounds"], row["deadline_s"], row["honest_s"]) == (65_536, 512, 318, 256.0)
 
 
 @pytest.mark.usefixtures("card")

@@ -13,7 +13,7 @@ from keepers.protocol.nodes import Node, Provider, Status, deserves_jail
     st.integers(0, 2**24 - 1),
     st.lists(st.integers(0, 2**16 - 1), min_size=4, max_size=4),
     st.sampled_from(Status),
-    st.lists(st.integers(0, 2**32 - 1), min_size=3, max_size=3),
+    st.lists(st.integers(0, 2**32 - 1), min_size=4, max_size=4),
 )
 def test_a_node_word_lies_as_the_interface_says(
     provider: int, shorts: list[int], status: Status, epochs: list[int]
@@ -22,7 +22,7 @@ def test_a_node_word_lies_as_the_interface_says(
     word = node.pack()
     assert word >> 232 == provider and word & (2**32 - 1) == 0
     assert [word >> at & 0xFFFF for at in (216, 200, 184, 168)] == shorts
-    assert word >> 160 & 0xFF == status and [word >> at & 0xFFFFFFFF for at in (128, 96, 32)] == epochs
+    assert word >> 160 & 0xFF == status and [word >> at & 0xFFFFFFFF for at in (128, 96, 32, 64)] == epochs
     assert Node.unpack(word) == node and Node.unpack(0) == Node()
 
 
@@ -33,7 +33,13 @@ def test_a_provider_word_lies_as_the_interface_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "name"), [(Node(provider=2**24), "provider"), (Node(since=2**32), "since"), (Provider(2**160), "operator")]
+    ("word", "name"),
+    [
+        (Node(provider=2**24), "provider"),
+        (Node(since=2**32), "since"),
+        (Node(opt_in=2**32), "opt-in"),
+        (Provider(2**160), "operator"),
+    ],
 )
 def test_a_field_too_wide_is_named(word: Node | Provider, name: str) -> None:
     with pytest.raises(ValueError, match=name):

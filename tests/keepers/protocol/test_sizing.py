@@ -80,6 +80,11 @@ def test_fits__deadline_and_openings__are_over_by_two_thirds(deadline: int, fits
     assert sizing.fits(deadline, 3_600) is fits
 
 
+@pytest.mark.parametrize(("openings", "fits"), [(2, True), (2.5, False)])
+def test_fits__openings_of_a_network__count_in_place_of_the_minute(openings: float, fits: bool) -> None:
+    assert sizing.fits(6, 12, openings) is fits
+
+
 @pytest.mark.parametrize(
     ("gib", "n"), [(141, 65_536), (40, 65_536), (39, 32_768), (12, 32_768), (11, 16_384), (8, 16_384), (6, 4_096)]
 )
