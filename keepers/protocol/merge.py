@@ -1,7 +1,8 @@
 """From the observations of a set of attesters to slots, price and records: one result for all who hold the set.
 
 Everything here reads the snapshot of the epoch: registry, stake and committee after the last block before its start.
-The classes of this version are liveness-only (rounds 0). Source: docs/protocol.md §7, "End of epoch".
+A class without rounds is liveness-only: its nodes are never asked for an answer and proven by being up.
+Source: docs/protocol.md §7, "End of epoch"; §8, "Who".
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from dataclasses import dataclass
 
 from keepers.protocol.counters import Leaf
 from keepers.protocol.epochs import SLOTS
+from keepers.protocol.nodes import Status
 from keepers.protocol.records import FULL_MASK, Record
 
 CAP_DIVISOR = 20  # a provider counts for at most 5 % of the total weight, so a correlated outage takes four
 SHARE_DIVISOR = 5  # from 20 % of the weight in the dark on, a slot is indeterminate
 MAX_PER_EPOCH = 3
 MAX_PER_PERIOD = 24
+PASSED, FAILED = 1 << 12, 1 << 13  # of an observation's bits
+MISSED_FROM = 6  # slots in which an Active node was up when its missing answer counts as missed (x)
+SUSPECT = (Status.PENDING, Status.JAILED, Status.FAULTED)  # owe an answer whenever a GPU of theirs is free
 
 
 def faults(n: int) -> int:
@@ -75,12 +80,16 @@ class Observation:
 
 @dataclass(frozen=True)
 class SnapshotNode:
-    """A node at the snapshot: provider, first epoch, whether it was Active, whether it was retired."""
+    """A node at the snapshot: provider, first epoch, whether it was Active, whether it was retired; its whole status,
+    whether it is opted in, and whether its class has rounds to be asked for."""
 
     provider: int
     first: int
     active: bool
     retired: bool = False
+    status: Status = Status.NONE
+    opted_in: bool = False
+    challenged_class: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,6 +164,39 @@ def unproven_bit(mask: int) -> int:
     return int(mask == FULL_MASK)
 
 
+def owes(node: SnapshotNode, leaf: Leaf, free: int, drawn: bool) -> bool:
+    """Whether a node owes an answer in a challenged epoch. `leaf`: after the epoch before; `free`: its GPUs that were
+    free at the seed; `drawn`: the lot fell on it. A draw that was dodged is owed until it is passed: the leaf has u."""
+    if not node.challenged_class or node.retired or free < 1:
+        return False
+    return node.opted_in or node.status in SUSPECT or bool(leaf.u) or drawn
+
+
+def outcome(
+    node: SnapshotNode, leaf: Leaf, mask: int, *, challenged: bool, free: int, drawn: bool, passed: bool
+) -> tuple[int, int]:
+    """(u, x) of a node with this `mask` of slots not attested, as protocol.md §7 lists them."""
+    if not node.challenged_class:
+        return unproven_bit(mask), 0
+    predicted = leaf.prediction[1]
+    if not challenged:
+        return (1 if mask == FULL_MASK else predicted), 0
+    owed = owes(node, leaf, free, drawn)
+    up = SLOTS - mask.bit_count()
+    x = int(owed and not passed and node.active and up >= MISSED_FROM)
+    if mask == FULL_MASK:
+        return 1, x
+    if owed:
+        return int(not passed), x
+    proves_always = node.opted_in or node.status in (Status.JAILED, Status.FAULTED)
+    return (1 if free < 1 and proves_always else predicted), 0
+
+
+def has_passed(observations: Sequence[Observation], index: int, n: int) -> bool:
+    """Whether at least f + 1 observations say that node `index` passed."""
+    return sum(bool(o.bits[index] & PASSED) for o in observations) > faults(n)
+
+
 def merge(
     observations: Sequence[Observation],
     *,
@@ -165,13 +207,19 @@ def merge(
     weights: Mapping[int, int],
     used_in_period: int,
     check_ins: Mapping[int, int] | None = None,
+    challenged: bool = False,
+    free: Mapping[int, int] | None = None,
+    drawn: Callable[[int], bool] | None = None,
 ) -> Merged:
     """Merges a set of observations of one epoch by a committee of `n` seats.
 
     `nodes` are all indices of the snapshot, `leaf_of` the leaves after the epoch before, `used_in_period` the
     indeterminate slots of this period so far, `check_ins` the slots (12 bits a node) in which its key checked in on
     chain: there it was up, whatever was observed. A node retired at the snapshot, or one that starts later, gets no
-    record. Raises ValueError for too few observations, a seat twice, or bits of another number of nodes.
+    record. `challenged`: the epoch is; then `free` are the GPUs of each node that were free at the seed (none where a
+    node is missing) and `drawn` tells on which the lot fell.
+    Raises ValueError for too few observations, a seat twice, bits of another number of nodes, or a challenged epoch
+    without `free` and `drawn` while a node of a class with rounds is there.
     """
     if len(observations) < least_observations(n):
         raise ValueError(f"{len(observations)} observations; a committee of {n} needs {least_observations(n)}")
@@ -181,7 +229,9 @@ def merge(
         if len(o.bits) != len(nodes):
             raise ValueError(f"seat {o.seat} observed {len(o.bits)} nodes; the snapshot has {len(nodes)}")
     counted = [not node.retired and node.first <= epoch for node in nodes]
-    came = check_ins or {}
+    if challenged and (free is None or drawn is None) and any(node.challenged_class for node in nodes):
+        raise ValueError("a challenged epoch needs the GPUs that were free at its seed and whom the lot fell on")
+    came, at_seed = check_ins or {}, free or {}
     masks = tuple(
         FULL_MASK & ~(slots_up(observations, i, n) | came.get(i, 0)) if counted[i] else 0 for i in range(len(nodes))
     )
@@ -190,7 +240,15 @@ def merge(
     for i in range(len(nodes)):
         if not counted[i]:
             continue
-        mask, u = masks[i], unproven_bit(masks[i])
-        if (mask, u) != leaf_of(i).prediction:
-            records.append(Record(i, 0, u, mask))
+        node, leaf, mask = nodes[i], leaf_of(i), masks[i]
+        asked = challenged and node.challenged_class
+        u, x = outcome(
+            node, leaf, mask,
+            challenged=challenged,
+            free=at_seed.get(i, 0),
+            drawn=asked and drawn is not None and drawn(i),
+            passed=asked and has_passed(observations, i, n),
+        )  # fmt: skip
+        if (mask, u) != leaf.prediction or x:
+            records.append(Record(i, x, u, mask))
     return Merged(masks, indet, lower_median([o.price for o in observations]), tuple(records))
