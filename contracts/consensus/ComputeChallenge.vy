@@ -48,7 +48,6 @@ SIG_BYTES: constant(uint256) = 65
 
 M16: constant(uint256) = 2**16 - 1
 M32: constant(uint256) = 2**32 - 1
-M40: constant(uint256) = 2**40 - 1
 
 DOMAIN_TYPE: constant(bytes32) = keccak256(
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -64,8 +63,6 @@ VERSION_HASH: constant(bytes32) = keccak256("1")
 ####################################################################
 
 committed_at: public(HashMap[bytes32, uint256])
-# epoch 32 @0 | time 40 @32 | faults so far 16 @72, by node
-fault_of: public(HashMap[uint256, uint256])
 
 
 @deploy
@@ -150,8 +147,9 @@ def refute(
     seed_b: uint256 = 0
     seed, seed_b = self._seeds(epoch)
     assert block.timestamp <= epochs._end(epoch) + ANSWER_WINDOW, "challenge: window closed"
-    last: uint256 = self.fault_of[node]
-    assert epoch > last & M32, "challenge: same fault"
+    word: uint256 = staticcall REGISTRY.node(node)
+    last: uint256 = word & M32
+    assert epoch > last, "challenge: same fault"
 
     digest: bytes32 = self._digest(node, epoch, seed, seed_b, root)
     committed: uint256 = self.committed_at[keccak256(abi_encode(msg.sender, digest, gpu, round, row, col))]
@@ -164,7 +162,6 @@ def refute(
     assert signer != empty(address), "challenge: signature"
     assert signer == staticcall REGISTRY.key_of(node, epoch), "challenge: not the node's key"
 
-    word: uint256 = staticcall REGISTRY.node(node)
     assert word != 0, "challenge: no such node"
     class_id: uint256 = (word >> 216) & M16
     gpus: uint256 = (word >> 184) & M16
@@ -195,10 +192,8 @@ def refute(
     assert said != correct, "challenge: element is right"
 
     units: uint256 = unsafe_mul(class_word >> 192, gpus)
-    if last != 0 and block.timestamp <= ((last >> 32) & M40) + REPEAT * epochs.PERIOD:
+    if last != 0 and epochs._epoch(block.timestamp) <= unsafe_add(last, unsafe_mul(REPEAT, EPOCHS_PER_PERIOD)):
         units = unsafe_mul(units, 2)
-    count: uint256 = min(unsafe_add(last >> 72, 1), M16)
-    self.fault_of[node] = count << 72 | block.timestamp << 32 | epochs._epoch(block.timestamp)
     log IComputeChallenge.Refuted(
         node=node,
         epoch=epoch,
@@ -215,6 +210,13 @@ def refute(
 ####################################################################
 # VIEW
 ####################################################################
+
+
+@external
+@view
+def fault_of(node: uint256) -> uint256:
+    """@notice Epoch in which the node's last fault was recorded; 0 = none."""
+    return staticcall REGISTRY.node(node) & M32
 
 
 @external

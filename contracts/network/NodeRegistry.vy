@@ -555,17 +555,20 @@ def set_status(node: uint256, status: uint256, since: uint256, clean: uint256):
 @external
 def fault(node: uint256):
     """
-    @notice An objective fault was proven: the node is Faulted from this epoch on. A Retired node stays retired (it is slashed
-            only). A node that was already out of work gets `clean` = this epoch as well, so that no claim reaches
+    @notice An objective fault was proven: the node is Faulted from this epoch on, and its word keeps that epoch for ever. A
+            Retired node stays retired (it is slashed only). A node that was already out of work gets `clean` = this epoch as well, so that no claim reaches
             back over the time in which it was jailed or faulted.
     """
     assert grants._may_enter(msg.sender, FAULT), "registry: caller may not fault"
     word: uint256 = self.node[node]
     old: uint256 = (word >> STATUS_AT) & 255
     assert old != 0, "registry: no such node"
-    if old == RETIRED:
-        return
     epoch: uint256 = epochs._epoch(block.timestamp)
+    # kept here and not by the caller: the word is written anyway, and one of its own would cost a fault 22,000 gas
+    word = word & ~M32 | epoch
+    if old == RETIRED:
+        self.node[node] = word
+        return
     clean: uint256 = (word >> CLEAN_AT) & M32
     if old == JAILED or old == FAULTED:
         clean = epoch

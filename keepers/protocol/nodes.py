@@ -1,7 +1,7 @@
 """A node and its provider as the registry keeps them, and when a node's status may change by proofs.
 
 node      provider 24 @232 | class 16 @216 | region 16 @200 | gpus 16 @184 | reserved 16 @168 | status 8 @160
-          | first 32 @128 | clean 32 @96 | opt-in 32 @64 | since 32 @32
+          | first 32 @128 | clean 32 @96 | opt-in 32 @64 | since 32 @32 | fault 32 @0
 provider  operator 160 @96 | bid generation 32 @64 | stake units 64 @0
 Source: docs/protocol.md §4; contracts/interfaces/INodeRegistry.vyi.
 """
@@ -38,7 +38,8 @@ class Status(IntEnum):
 @dataclass(frozen=True)
 class Node:
     """A node: `first`, `clean`, `since` and `opt_in` are epochs (its first, the earliest that counts, that of its
-    status, the first for which it is opted in; 0 = it is out)."""
+    status, the first for which it is opted in; 0 = it is out), and so
+    is `fault`: in which its last fault was recorded, 0 = none."""
 
     provider: int = 0
     class_id: int = 0
@@ -50,6 +51,7 @@ class Node:
     clean: int = 0
     since: int = 0
     opt_in: int = 0
+    fault: int = 0
 
     def pack(self) -> int:
         """The node word. Raises ValueError where a field does not fit."""
@@ -64,6 +66,7 @@ class Node:
             | fits("clean", self.clean, 32) << 96
             | fits("opt-in", self.opt_in, 32) << 64
             | fits("since", self.since, 32) << 32
+            | fits("fault", self.fault, 32)
         )
 
     @classmethod
@@ -80,6 +83,7 @@ class Node:
             clean=value >> 96 & M32,
             since=value >> 32 & M32,
             opt_in=value >> 64 & M32,
+            fault=value & M32,
         )
 
     @property

@@ -11,7 +11,6 @@ from keepers.protocol.epochs import Calendar
 from keepers.protocol.hashing import ZERO32, keccak
 from keepers.protocol.messages import Answer, Domain, address_text
 from keepers.protocol.nodes import Status
-from keepers.protocol.units import M16, M32, M40
 from keepers.simulate.hub import Hub
 from keepers.simulate.pool import Pool
 from keepers.simulate.registry import HardwareClass, Registry
@@ -45,7 +44,6 @@ class Challenge:
         self.answer_window = answer_window
         self.rate = rate
         self.committed: Store[bytes, int] = Store(journal, 0)
-        self.faults: Store[int, int] = Store(journal, 0)
 
     @property
     def domain(self) -> Domain:
@@ -83,8 +81,9 @@ class Challenge:
         seed, seed_b, drawn = self._drawn(epoch)
         require(drawn, "challenge: no seed")
         require(now <= self._calendar.end(epoch) + self.answer_window, "challenge: window closed")
-        last = self.faults[node]
-        require(epoch > last & M32, "challenge: same fault")
+        found = self._registry.nodes[node]
+        last = found.fault
+        require(epoch > last, "challenge: same fault")
 
         digest = Answer(node, epoch, seed, seed_b, root).digest(self.domain)
         claim = challenge.commitment(sender, digest, Place(gpu, round, row), col)
@@ -94,7 +93,6 @@ class Challenge:
         require(signer != 0, "challenge: signature")
         require(signer == self._registry.key_of(node, epoch), "challenge: not the node's key")
 
-        found = self._registry.nodes[node]
         require(found.status != Status.NONE, "challenge: no such node")
         row_of_class = self._registry.classes[found.class_id]
         assert row_of_class is not None
@@ -113,10 +111,8 @@ class Challenge:
         require(said != correct, "challenge: element is right")
 
         units = row_of_class.min_stake * found.gpus
-        if last != 0 and now <= (last >> 32 & M40) + REPEAT * self._calendar.period_seconds:
+        if last != 0 and self._calendar.epoch(now) <= last + REPEAT * self._calendar.epochs_per_period:
             units *= 2
-        count = min((last >> 72) + 1, M16)
-        self.faults[node] = count << 72 | now << 32 | self._calendar.epoch(now)
         place = gpu << 96 | round << 64 | row << 32 | col
         self._log("Refuted", node, epoch, sender, place, said, correct, units)
         self._registry.fault(node, sender=self.address)
@@ -128,8 +124,8 @@ class Challenge:
         return self.committed[commitment]
 
     def fault_of(self, node: int) -> int:
-        """epoch 32 @0 | time 40 @32 | faults so far 16 @72; 0 = never refuted."""
-        return self.faults[node]
+        """Epoch in which the node's last fault was recorded; 0 = none."""
+        return self._registry.nodes[node].fault
 
     def is_challenged(self, e: int, node: int) -> bool:
         """Whether the lot of epoch e falls on the node; False where there is no seed (any more)."""

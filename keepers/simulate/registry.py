@@ -335,11 +335,12 @@ class Registry:
         require(bool(self.grants[sender] & FAULT), "registry: caller may not fault")
         word = self.nodes[node]
         require(word.status != Status.NONE, "registry: no such node")
-        if word.status == Status.RETIRED:
-            return
         epoch = self._calendar.epoch(self._context.now)
+        if word.status == Status.RETIRED:
+            self.nodes[node] = replace(word, fault=epoch)
+            return
         clean = epoch if word.status in (Status.JAILED, Status.FAULTED) else word.clean
-        self.nodes[node] = replace(word, status=Status.FAULTED, since=epoch, clean=clean)
+        self.nodes[node] = replace(word, status=Status.FAULTED, since=epoch, clean=clean, fault=epoch)
         self._log("StatusSet", node, int(word.status), int(Status.FAULTED), epoch, clean)
 
     # ---- views

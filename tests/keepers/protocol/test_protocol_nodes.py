@@ -38,6 +38,7 @@ def test_a_provider_word_lies_as_the_interface_says() -> None:
         (Node(provider=2**24), "provider"),
         (Node(since=2**32), "since"),
         (Node(opt_in=2**32), "opt-in"),
+        (Node(fault=2**32), "fault"),
         (Provider(2**160), "operator"),
     ],
 )

@@ -167,7 +167,6 @@ def _challenge(world: World) -> dict[int, Reader]:
     c = world.challenge
     return {
         id(c.committed): lambda k: [("challenge", "committed_at", (k,), c.committed_at(k))],
-        id(c.faults): lambda k: [("challenge", "fault_of", (k,), c.fault_of(k))],
     }
 
 

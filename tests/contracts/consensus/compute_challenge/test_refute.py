@@ -39,7 +39,7 @@ def test_a_wrong_entry__committed_before__faults_and_slashes(court: Court) -> No
     reward = loss // 5 * GWEI
     assert suite.token.balanceOf(SETTLER.address) == reward
     assert supply - suite.token.totalSupply() == loss * GWEI - reward
-    assert suite.challenge.fault_of(court.node) == 1 << 72 | suite.now << 32 | suite.epoch
+    assert suite.challenge.fault_of(court.node) == suite.epoch
 
 
 def changed(court: Court, value: str) -> Claim:
@@ -350,10 +350,10 @@ def test_an_earlier_epoch__is_the_same_fault(court: Court) -> None:
     court.refused(old, "challenge: same fault")
 
 
-def next_fault(court: Court, after: int) -> int:
-    """A further lie, refuted `after` seconds after the last one; units asked."""
+def next_fault(court: Court, after: int, second: int) -> int:
+    """A further lie, refuted `after` epochs after the last one's, in that second of the epoch; units asked."""
     suite = court.suite
-    at = (int(suite.challenge.fault_of(court.node)) >> 32 & 2**40 - 1) + after
+    at = suite.parameters.end(int(suite.challenge.fault_of(court.node)) + after - 1) + second
     while suite.parameters.end(int(suite.hub.last_epoch()) + 1) < at - 10:
         suite.void(1) if at - suite.now < 30 * suite.parameters.epoch else suite.void(24)
     claim = court.lie()
@@ -364,12 +364,13 @@ def next_fault(court: Court, after: int) -> int:
     return int(event.units)
 
 
-@pytest.mark.parametrize(("late", "times"), [(0, 2), (1, 1)])
-def test_a_further_fault__within_30_periods__asks_twice(court: Court, late: int, times: int) -> None:
+@pytest.mark.parametrize(("late", "times"), [(False, 2), (True, 1)])
+def test_a_further_fault__within_30_periods__asks_twice(court: Court, late: bool, times: int) -> None:
     court.fell(court.lie())
-    units = GPUS * MIN_STAKE
-    assert next_fault(court, REPEAT * court.suite.parameters.period + late) == times * units
-    assert court.suite.challenge.fault_of(court.node) >> 72 == 2
+    p, units = court.suite.parameters, GPUS * MIN_STAKE
+    epochs = REPEAT * (p.period // p.epoch)
+    asked = next_fault(court, epochs + 1, 0) if late else next_fault(court, epochs, p.epoch - 1)
+    assert asked == times * units
 
 
 # ---- retired, not granted

@@ -35,6 +35,7 @@ def test_fault__an_active_node__keeps_its_clean_epoch_and_its_leases(granted: Tr
     assert (log.node, log.old, log.new, log.since, log.clean) == (i, ACTIVE, FAULTED, 6, 0)
     assert granted.status(i) == (FAULTED, 6, 0)
     assert granted.registry.node(i) >> 168 & 65535 == 1
+    assert granted.registry.node(i) & 2**32 - 1 == 6
 
 
 def test_fault__a_pending_node(granted: Trio) -> None:
@@ -57,13 +58,14 @@ def test_fault__already_out_of_work__no_claim_reaches_back(granted: Trio, jailed
     assert granted.status(i) == (FAULTED, 50, 50)
 
 
-def test_fault__a_retired_node__stays_retired(granted: Trio) -> None:
+def test_fault__a_retired_node__stays_retired_and_keeps_the_epoch(granted: Trio) -> None:
     i = granted.node(granted.provider())
     granted.registry.retire_node(i, sender=PROVIDER.address)
     before = granted.registry.node(i)
+    granted.wait(6 * 3_600)
     granted.registry.fault(i, sender=SLASHER.address)
     assert events(granted.registry, "StatusSet") == []
-    assert granted.registry.node(i) == before and granted.status(i)[0] == RETIRED
+    assert granted.registry.node(i) == before | 6 and granted.status(i)[0] == RETIRED
 
 
 def test_fault__unknown_node__reverts(granted: Trio) -> None:
