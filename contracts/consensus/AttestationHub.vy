@@ -715,6 +715,18 @@ def seed(e: uint256) -> (uint256, uint256):
 @external
 @view
 @reentrant
+def draw(e: uint256) -> uint256:
+    """@notice Seed of epoch e with bit 56 set; 0 where there is none (any more)."""
+    c: uint256 = self.cfg
+    before: uint256 = unsafe_sub(e, 1)
+    if before == 0 or before > self._top(c) or not self._in_ring(c, before):
+        return 0
+    return (self.prices[before % RING] >> 8) & M56 | 1 << 56
+
+
+@external
+@view
+@reentrant
 def committee(e: uint256) -> (uint256, address, uint256):
     """
     @notice Generation, table and n of the committee of epoch e; zeros where there is none. Its seats observe e. They

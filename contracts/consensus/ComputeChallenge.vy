@@ -48,6 +48,7 @@ SIG_BYTES: constant(uint256) = 65
 
 M16: constant(uint256) = 2**16 - 1
 M32: constant(uint256) = 2**32 - 1
+M56: constant(uint256) = 2**56 - 1
 
 DOMAIN_TYPE: constant(bytes32) = keccak256(
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -152,8 +153,11 @@ def refute(
     assert epoch > last, "challenge: same fault"
 
     digest: bytes32 = self._digest(node, epoch, seed, seed_b, root)
-    committed: uint256 = self.committed_at[keccak256(abi_encode(msg.sender, digest, gpu, round, row, col))]
+    commitment: bytes32 = keccak256(abi_encode(msg.sender, digest, gpu, round, row, col))
+    committed: uint256 = self.committed_at[commitment]
     assert committed != 0 and committed < block.timestamp, "challenge: not committed"
+    # used up: its word is given back
+    self.committed_at[commitment] = 0
     assert len(sig) == SIG_BYTES, "challenge: signature length"
     signer: address = ecrecover(
         digest, convert(slice(sig, 64, 1), uint256), convert(extract32(sig, 0), uint256),
@@ -275,15 +279,12 @@ def dot(a: uint256, b: uint256, n: uint256) -> uint256:
 @view
 def _drawn(e: uint256) -> (uint256, uint256, bool):
     """@notice Seed and seed_B of an epoch, and whether both are there. seed_B is the first seed of the epoch's PERIOD."""
-    seed: uint256 = 0
-    at: uint256 = 0
-    seed, at = staticcall HUB.seed(e)
+    seed: uint256 = staticcall HUB.draw(e)
     first: uint256 = max(FIRST_SEEDED, unsafe_sub(e, e % EPOCHS_PER_PERIOD))
-    if first == e or at == 0:
-        return seed, seed, at != 0
-    seed_b: uint256 = 0
-    seed_b, at = staticcall HUB.seed(first)
-    return seed, seed_b, at != 0
+    seed_b: uint256 = seed
+    if first != e and seed != 0:
+        seed_b = staticcall HUB.draw(first)
+    return seed & M56, seed_b & M56, seed != 0 and seed_b != 0
 
 
 @internal

@@ -293,6 +293,9 @@ class AttestationHub(Contract):
     def seed(self, e: int, *, at: BlockRef) -> tuple[int, int]:
         return cast("tuple[int, int]", self._read("seed", e, at=at))
 
+    def draw(self, e: int, *, at: BlockRef) -> int:
+        return cast("int", self._read("draw", e, at=at))
+
     def committee(self, e: int, *, at: BlockRef) -> tuple[int, str, int]:
         return cast("tuple[int, str, int]", self._read("committee", e, at=at))
 

@@ -113,6 +113,7 @@ class Challenge:
         units = row_of_class.min_stake * found.gpus
         if last != 0 and self._calendar.epoch(now) <= last + REPEAT * self._calendar.epochs_per_period:
             units *= 2
+        self.committed[claim] = 0
         place = gpu << 96 | round << 64 | row << 32 | col
         self._log("Refuted", node, epoch, sender, place, said, correct, units)
         self._registry.fault(node, sender=self.address)

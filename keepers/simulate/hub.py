@@ -384,6 +384,11 @@ class Hub:
         """Seed of an epoch and when it was drawn."""
         return self.seeds[e] if 2 <= e <= self.top + 1 and self._in_ring(e - 1) else (0, 0)
 
+    def draw(self, e: int) -> int:
+        """Seed of an epoch with bit 56 set; 0 where there is none."""
+        seed, at = self.seed(e)
+        return seed | 1 << 56 if at else 0
+
     def committee(self, e: int) -> tuple[int, int, int]:
         """Generation, table and number of seats of the committee of an epoch; zeros where there is none."""
         generation, seats = self._in_force(e)

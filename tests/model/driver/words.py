@@ -108,7 +108,8 @@ def _hub(world: World) -> dict[int, Reader]:
         """With what the challenge makes of it: the epoch's work, and on whom its lot falls."""
         c = world.challenge
         lots: list[Row] = [("challenge", "is_challenged", (k, i), c.is_challenged(k, i)) for i in range(4)]
-        return [("hub", "seed", (k,), h.seed(k)), ("challenge", "seeds", (k,), c.seeds(k)), *lots]
+        seeds: list[Row] = [("hub", "seed", (k,), h.seed(k)), ("hub", "draw", (k,), h.draw(k))]
+        return [*seeds, ("challenge", "seeds", (k,), c.seeds(k)), *lots]
 
     def standing(k: Any) -> list[Row]:
         if k > h.last_epoch:

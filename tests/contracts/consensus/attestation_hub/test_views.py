@@ -74,3 +74,12 @@ def test_cancels_are_counted_by_epoch(net: Suite) -> None:
     assert [net.hub.cancels(e) for e in (0, 1, 2, 3, 2**255)] == [0] * 5
     net.hub.cancel(before.root, before.header, sender=net.refuter.address)
     assert [net.hub.cancels(e) for e in (1, 2, 3)] == [0, 1, 0]
+
+
+def test_draw__every_epoch__is_the_seed_with_a_mark_where_there_is_one(net: Suite) -> None:
+    net.report()
+    net.report()
+    for e in (0, 1, 2, 3, 4, 2**255):
+        seed, at = net.hub.seed(e)
+        assert net.hub.draw(e) == (seed | 1 << 56 if at else 0)
+    assert net.hub.draw(1) == net.hub.draw(4) == 0 != net.hub.draw(3)
