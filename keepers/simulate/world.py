@@ -13,6 +13,7 @@ from typing import Any
 
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.units import STAKE_PRICE_PRODUCT, WAD
+from keepers.simulate.challenge import Challenge
 from keepers.simulate.committee import Committee
 from keepers.simulate.engine import Engine
 from keepers.simulate.escrow import Escrow
@@ -26,7 +27,9 @@ from keepers.simulate.state import Context, Event, Journal, Revert
 from keepers.simulate.token import Token
 
 # in order of deployment
-CONTRACTS = ("token", "pool", "registry", "hub", "standing", "escrow", "market", "engine", "refuter", "committee")
+CONTRACTS = (
+    "token", "pool", "registry", "hub", "standing", "escrow", "market", "engine", "refuter", "committee", "challenge",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Parameters:
     builders_share: int = 2_000
     seat_bond: int = 10_000 * WAD
     notice: int = 14 * 86_400
+    rate: int = 200
     holder: int = 0
     owner: int = 0
     guardian: int = 0
@@ -75,7 +79,7 @@ class Parameters:
 
 @dataclass
 class World:
-    """All ten contracts over one journal. `recover(digest, r ‖ s ‖ v)` gives a signer's address, 0 for none."""
+    """All eleven contracts over one journal. `recover(digest, r ‖ s ‖ v)` gives a signer's address, 0 for none."""
 
     parameters: Parameters
     addresses: dict[str, int]
@@ -103,6 +107,9 @@ class World:
             j, c, calendar, self.hub, self.refuter, self.token, at["committee"], p.owner, p.dispute, p.seat_bond,
             p.notice, p.unbonding,
         )  # fmt: skip
+        self.challenge = Challenge(
+            j, c, calendar, self.hub, self.registry, self.pool, at["challenge"], p.answer_window, p.rate
+        )
         self.standing = NodeStanding(j, c, calendar, self.hub, self.registry, at["standing"])
         self.escrow = Escrow(
             j, c, calendar, self.hub, self.registry, self.pool, at, p.bounty, p.claim, p.escrow_abandon

@@ -28,6 +28,7 @@ NAMES = {
     "engine": "BurnMintEngine",
     "refuter": "ReportRefuter",
     "committee": "AttesterCommittee",
+    "challenge": "ComputeChallenge",
 }
 ERROR = bytes.fromhex("08c379a0")
 
@@ -144,7 +145,7 @@ class Outcome:
 
 
 class Chain:
-    """All ten contracts on one EVM."""
+    """All eleven contracts on one EVM."""
 
     def __init__(self, parameters: Parameters, deployer: int, chain_id: int = 1) -> None:
         self._artifacts = compiler.build(list(NAMES.values()))
@@ -230,6 +231,7 @@ class Chain:
             "committee": (
                 at["hub"], at["refuter"], at["token"], *time, p.dispute, p.seat_bond, p.notice, p.unbonding,
             ),
+            "challenge": (at["hub"], at["registry"], at["pool"], *time, p.answer_window, p.rate),
             "standing": (at["hub"], at["registry"], *time),
             "escrow": (
                 at["hub"], at["registry"], at["pool"], at["market"], at["engine"],

@@ -17,7 +17,7 @@ Reader = Callable[[Any], list[Row]]
 def readers(world: World) -> dict[int, Reader]:
     """A reader for every store of the model, at the present second."""
     money = _token(world) | _pool(world) | _escrow(world) | _engine(world)
-    return money | _registry(world) | _hub(world) | _refuter(world) | _committee(world)
+    return money | _registry(world) | _hub(world) | _refuter(world) | _committee(world) | _challenge(world)
 
 
 def _nothing(_: Any) -> list[Row]:
@@ -104,6 +104,12 @@ def _hub(world: World) -> dict[int, Reader]:
             ]
         return rows
 
+    def seed(k: Any) -> list[Row]:
+        """With what the challenge makes of it: the epoch's work, and on whom its lot falls."""
+        c = world.challenge
+        lots: list[Row] = [("challenge", "is_challenged", (k, i), c.is_challenged(k, i)) for i in range(4)]
+        return [("hub", "seed", (k,), h.seed(k)), ("challenge", "seeds", (k,), c.seeds(k)), *lots]
+
     def standing(k: Any) -> list[Row]:
         if k > h.last_epoch:
             return []  # it fell
@@ -111,7 +117,7 @@ def _hub(world: World) -> dict[int, Reader]:
 
     return {
         id(h.standing): standing,
-        id(h.seeds): lambda k: [("hub", "seed", (k,), h.seed(k))],
+        id(h.seeds): seed,
         id(h.periods): lambda k: [("hub", "period_word", (k,), h.periods[k].pack())],
         id(h.posted): _nothing,
         id(h.committees): numbers,
@@ -154,6 +160,14 @@ def _committee(world: World) -> dict[int, Reader]:
         id(c.committed): lambda k: [("committee", "committed_at", (k,), c.committed_at(k))],
         id(c.punishments): lambda k: [("committee", "punished", k, c.punished(*k))],
         id(c.proofs): _nothing,
+    }
+
+
+def _challenge(world: World) -> dict[int, Reader]:
+    c = world.challenge
+    return {
+        id(c.committed): lambda k: [("challenge", "committed_at", (k,), c.committed_at(k))],
+        id(c.faults): lambda k: [("challenge", "fault_of", (k,), c.fault_of(k))],
     }
 
 
