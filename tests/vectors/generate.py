@@ -16,7 +16,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from keepers.protocol import counters, credits, leases, merge, messages, price, rebuild, records, refute, report, stake
+from keepers.protocol import (
+    challenge,
+    counters,
+    credits,
+    leases,
+    merge,
+    messages,
+    price,
+    rebuild,
+    records,
+    refute,
+    report,
+    stake,
+)
 from keepers.protocol.counters import Header, Leaf
 from keepers.protocol.credits import Balance, FeeTerms
 from keepers.protocol.epochs import Calendar
@@ -254,6 +267,34 @@ def refutations() -> dict[str, Any]:
     return {"domain": {"chain_id": domain.chain_id, "contract": domain.contract}, "refutations": out}
 
 
+def challenges() -> dict[str, Any]:
+    """Entries at row and column keys, with the keys and the seeds that they come from; list roots; a commitment."""
+    rng = random.Random(12)
+    entries, lists = [], []
+    for n in (256, 512, 1_024, 65_536):
+        seed, seed_b, node, gpu, round_ = (rng.getrandbits(32) for _ in range(5))
+        class_id, row, col, previous = rng.getrandbits(16), rng.randrange(n), rng.randrange(n), rng.randbytes(32)
+        ka, kb = challenge.key_a(seed, node, gpu, round_, previous), challenge.key_b(seed_b, class_id)
+        a, b = challenge.line_key(ka, row), challenge.line_key(kb, col)
+        entries.append(
+            {
+                "n": n, "seed": seed, "seed_b": seed_b, "node": node, "class_id": class_id, "gpu": gpu,
+                "round": round_, "row": row, "col": col, "previous": previous, "key_a": ka, "key_b": kb,
+                "row_key": a, "column_key": b, "entry": challenge.dot(a, b, n),
+            }
+        )  # fmt: skip
+    for count in (1, 2, 3, 8, 13):
+        roots = [keccak(word(i)) for i in range(count)]
+        lists.append({"roots": roots, "root": challenge.list_levels(roots)[-1][0]})
+    digest, place = keccak(b"digest"), challenge.Place(1, 2, 3)
+    claim = {"finder": 0xF1, "digest": digest, "gpu": 1, "round": 2, "row": 3, "col": 4}
+    return {
+        "entries": entries,
+        "lists": lists,
+        "commitment": {**claim, "commitment": challenge.commitment(0xF1, digest, place, 4)},
+    }
+
+
 def typed_messages() -> dict[str, Any]:
     """One digest of every signed type."""
     domain = messages.Domain(31_337, "0x" + "42" * 20)
@@ -270,6 +311,7 @@ def typed_messages() -> dict[str, Any]:
         messages.Heartbeat(4, 9, 11, 123_456, h[3], h[0]),
         messages.SignedObservation(1, 9, 3, h[1], 5 * 10**11),
         messages.ProposedSet(9, 65_537, 9, h[2], h[3]),
+        messages.Answer(4, 9, 11, 12, h[1]),
     ]
     out = []
     for m in examples:
@@ -507,6 +549,7 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "reports": reports,
     "messages": typed_messages,
     "refutations": refutations,
+    "challenge": challenges,
     "accrual": accrual,
     "credits": credit,
     "prices": prices,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keepers.protocol import counters, credits, leases, merge, merkle, messages, price, stake
+from keepers.protocol import challenge, counters, credits, leases, merge, merkle, messages, price, stake
 from keepers.protocol.counters import Header, Leaf
 from keepers.protocol.credits import Balance, FeeTerms
 from keepers.protocol.epochs import Calendar
@@ -227,3 +227,20 @@ def test_refutations() -> None:
             assert judge(signed, part, group, data, leaves, siblings)
         claim = word(number(row["finder"])) + raw(row["digest"]) + word(part) + word(group)
         assert keccak(claim + keccak(leaves) + keccak(siblings)) == raw(row["commitment"])
+
+
+def test_challenge() -> None:
+    data = load("challenge")
+    for row in data["entries"]:
+        q = {k: number(v) for k, v in row.items() if not v.startswith("0x")}
+        ka = challenge.key_a(q["seed"], q["node"], q["gpu"], q["round"], raw(row["previous"]))
+        kb = challenge.key_b(q["seed_b"], q["class_id"])
+        a, b = challenge.line_key(ka, q["row"]), challenge.line_key(kb, q["col"])
+        assert (ka, kb, a, b) == tuple(raw(row[k]) for k in ("key_a", "key_b", "row_key", "column_key"))
+        assert challenge.dot(a, b, q["n"]) == q["entry"]
+    for row in data["lists"]:
+        assert challenge.list_levels([raw(r) for r in row["roots"]])[-1][0] == raw(row["root"])
+    row = data["commitment"]
+    place = challenge.Place(*(number(row[k]) for k in ("gpu", "round", "row")))
+    got = challenge.commitment(number(row["finder"]), raw(row["digest"]), place, number(row["col"]))
+    assert got == raw(row["commitment"])
