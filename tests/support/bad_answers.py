@@ -99,7 +99,7 @@ class Chain:
 
     def read(self, call: Call, at: BlockRef) -> Any:
         node = Node(provider=4, class_id=CLASS, gpus=GPUS, status=Status.ACTIVE, first=2).pack()
-        views = {
+        views: dict[str, Any] = {
             "NodeRegistry.node": lambda i: node if i == NODE else 0,
             "NodeRegistry.count": lambda: NODE + 1,
             "NodeRegistry.key_of": lambda i, e: key("node 3").address,
