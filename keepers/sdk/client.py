@@ -6,13 +6,15 @@ if q.best is None: raise SystemExit(q.why())
 lease = h.rent(h.plan(q.best, gpus=2, duration_s=12 * 3600))
 print(h.status(lease.ordinal).state)
 
-The verbs stand in `renting`, `money`, `providing`, `checking_in`, `seats` and `network`; what they share in `base`.
+The verbs stand in `renting`, `money`, `providing`, `checking_in`, `seats`, `challenges` and `network`; what they
+share in `base`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from keepers.sdk.challenges import Challenges
 from keepers.sdk.checking_in import CheckingIn
 from keepers.sdk.money import Money
 from keepers.sdk.names import rate_wei, resolve_gpu
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from keepers.runtime.settings import Settings
 
 
-class Hearth(Renting, Money, Providing, CheckingIn, Network):
+class Hearth(Renting, Money, Providing, CheckingIn, Challenges, Network):
     """One network, one key (or none: then everything can be looked at and nothing sent)."""
 
     @classmethod

@@ -149,6 +149,13 @@ class OpenedRow(msgspec.Struct, array_like=True, forbid_unknown_fields=True, fro
     list_path: Hashes
 
 
+class ShownRow(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """An opened row with the signed answer that it belongs to: what anybody needs to judge and, if false, refute."""
+
+    answer: SignedAnswer
+    opened: OpenedRow
+
+
 T = TypeVar("T")
 BEAT_BYTES = 143  # epoch 4 | node 3 | slot 1 | number 6 | block 32 | telemetry 32 | signature 65, big-endian
 _PACKED = struct.Struct(">II6s32s32s65s")

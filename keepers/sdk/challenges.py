@@ -1,0 +1,194 @@
+"""Bad answers to the compute challenge: whoever holds one judges it, proves it, and is paid for it.
+
+Source: docs/protocol.md §8, "Refutation".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from keepers.chain.contracts import ComputeChallenge
+from keepers.chain.ports import BlockRef
+from keepers.protocol.errors import HearthError
+from keepers.protocol.messages import Domain
+from keepers.sdk.base import Base, Progress
+from keepers.sdk.session import Step
+from keepers.wire.codec import Decoder, ShownRow
+from keepers.wire.committee import Committees
+from keepers.wire.proof_file import SCHEMA, decode_proof, proof_data
+from keepers.wire.refuting import Judge, Judged, Proof, Stake, Standing, code_of
+from keepers.wire.routing import Refused
+
+MAX_BYTES = 8 << 20  # of a file of bad answers: thirty rows of the largest class
+_ROWS, _ROW = Decoder(list[ShownRow]), Decoder(ShownRow)
+Bad = ShownRow | Proof
+Fetch = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Refuted:
+    """A node that is faulted for an answer: by whom, in which block, and what was paid to the finder (wei)."""
+
+    node: int
+    epoch: int
+    finder: str
+    block: int
+    reward_wei: int
+    tx: str = ""
+
+
+class Challenges(Base):
+    """What anybody may do about answers that are false."""
+
+    @property
+    def court(self) -> ComputeChallenge:
+        """The contract that judges."""
+        return ComputeChallenge(self.reader)
+
+    @property
+    def challenge_domain(self) -> Domain:
+        """Where an answer's signature counts. Raises H1004 where the record has no ComputeChallenge."""
+        record = self.deployment.contracts.get("ComputeChallenge")
+        if record is None:
+            raise HearthError(
+                "H1004", "this network has no ComputeChallenge: no answer can be refuted", next=("hearth network show",)
+            )
+        return Domain(self.deployment.chain_id, record.address)
+
+    def _judge(self) -> Judge:
+        return Judge(self.reader, self.calendar, self.challenge_domain)
+
+    # ---- reading
+
+    def read_bad(self, text: bytes) -> tuple[Bad, ...]:
+        """The bad answers of a file: a row with its signed answer, a list of such, or a proof. Raises H1006."""
+        body = text.strip()
+        if body.startswith(b"{"):
+            return (decode_proof(body, self.challenge_domain),)
+        try:
+            found = [_ROW(body)] if _is_row(body) else _ROWS(body)
+        except Refused as error:
+            raise HearthError(
+                "H1006",
+                "the file holds no bad answer",
+                why=(str(error), f"it is a row with its signed answer, a list of such, or a {SCHEMA}"),
+                next=("docs/operators/watcher.md",),
+            ) from None
+        return tuple(found)
+
+    def shown_by_seats(self, epoch: int, node: int | None, fetch: Fetch) -> tuple[ShownRow, ...]:
+        """What the seats of an epoch show as false, each answer's row once. A seat that does not answer is passed over.
+
+        Raises H2007 where none of them answers.
+        """
+        follower = Committees(
+            self.reader, self.deployment.first_block, {a.address: a.url for a in self.deployment.attesters}
+        )
+        follower.refresh(self.head())
+        committee = follower.of_epoch(epoch)
+        endpoints = [e for e in committee.endpoints if e.url] if committee is not None else []
+        found: dict[tuple[int, bytes, int, int, int], ShownRow] = {}
+        answered = 0
+        for endpoint in endpoints:
+            try:
+                rows = _ROWS(fetch(f"{endpoint.url.rstrip('/')}/v1/answers/{epoch}/false"))
+            except (HearthError, Refused):
+                continue
+            answered += 1
+            for row in rows:
+                if row.answer.epoch == epoch and node in (None, row.answer.node):
+                    place = row.opened.place
+                    found[row.answer.node, row.answer.root, place.gpu, place.round, place.row] = row
+        if not answered:
+            raise HearthError(
+                "H2007", f"no seat of epoch {epoch} answers", why=(f"{len(endpoints)} were asked",),
+                next=("hearth seat list",),
+            )  # fmt: skip
+        return tuple(found.values())
+
+    # ---- judging
+
+    def judge(self, bad: Sequence[Bad]) -> tuple[Judged, ...]:
+        """The verdict of each, at one block."""
+        judge, at = self._judge(), self.head()
+        rows = [one for one in bad if isinstance(one, ShownRow)]
+        judged = iter(judge.rows(rows, at))
+        return tuple(next(judged) if isinstance(one, ShownRow) else judge.proof(one, at) for one in bad)
+
+    def at_stake(self, judged: Judged, at: BlockRef | None = None) -> Stake:
+        """What the node's provider loses, and at least the finder's part of it."""
+        return self._judge().stake(judged.facts, at or self.head()) if judged.facts.node is not None else Stake()
+
+    def proof_document(self, judged: Judged) -> dict[str, object]:
+        """A proof as JSON data, with the call that shows it."""
+        assert judged.proof is not None
+        to, data = self.deployment.codec().encode(judged.proof.call(self.court))
+        return {
+            **proof_data(judged.proof, self.challenge_domain),
+            "says": f"node {judged.answer.node}, epoch {judged.answer.epoch}: {judged.why}",
+            "to": to,
+            "calldata": "0x" + data.hex(),
+        }
+
+    # ---- acting
+
+    def refuted(self, bad: Sequence[Bad]) -> Refuted | None:
+        """What this key has refuted already of the nodes of `bad`, at or after the epoch of the answer."""
+        at = self.head()
+        wanted = {one.answer.node: one.answer.epoch for one in bad}
+        for event in self.reader.events(self.deployment.first_block, at.number, "ComputeChallenge", ("Refuted",)):
+            node, epoch = int(event["node"]), int(event["epoch"])
+            if str(event["finder"]).lower() == self.address and wanted.get(node) == epoch:
+                return Refuted(node, epoch, self.address, event.block_number, self._paid(event.block_number))
+        return None
+
+    def refute(self, judged: Judged, progress: Progress | None = None) -> Refuted:
+        """Fault the node: committed first, shown in a later block. Committed before: goes on from there.
+
+        Raises the code of the contract's words where it would refuse, before any gas is spent.
+        """
+        proof = judged.proof
+        if proof is None:
+            raise refusal((judged,))
+        commitment = proof.commitment(self.address, self.challenge_domain)
+        committed = self.court.committed_at(commitment, at=self.head())
+        steps = [] if committed else [Step("commit", self.court.commit(commitment))]
+        action = f"challenge-refute-{commitment.hex()}"
+        done = self.session.run(action, [*steps, Step("refute", proof.call(self.court), later=True)], progress)[-1]
+        answer = judged.answer
+        return Refuted(answer.node, answer.epoch, self.address, done.block, self._paid(done.block), done.tx)
+
+    def _paid(self, block: int) -> int:
+        """Wei that the pool gave this key for slashes of a block."""
+        events = self.reader.events(block, block, "StakingPool", ("Slashed",))
+        return sum(int(e["reward"]) * 10**9 for e in events if str(e["finder"]).lower() == self.address)
+
+
+def _is_row(body: bytes) -> bool:
+    """Whether a JSON text is one row, [[…], […]], and no list of rows, [] or [[[…], […]], …]."""
+    brackets = bytes(body[:64]).translate(None, b" \t\r\n")
+    return brackets.startswith(b"[[") and not brackets.startswith(b"[[[")
+
+
+def choose(judged: Sequence[Judged]) -> Judged:
+    """What is cheapest to refute. Raises the error of why nothing is."""
+    false = [one for one in judged if one.standing is Standing.FALSE]
+    if not false:
+        raise refusal(judged)
+    return min(false, key=lambda one: (one.gas, one.answer.epoch, one.answer.node))
+
+
+def refusal(judged: Sequence[Judged]) -> HearthError:
+    """Why none of these can be refuted."""
+    if not judged:
+        return HearthError("H1006", "there is no answer to refute", why=("the list is empty",))
+    code = code_of(judged[0].standing)
+    why = tuple(dict.fromkeys(one.why for one in judged))
+    return HearthError(
+        code, f"nothing can be refuted: {judged[0].standing.value}", why=why[:4],
+        next=("hearth challenge show FILE",),
+    )  # fmt: skip
+
+
+__all__ = ["Bad", "Challenges", "Refuted", "choose", "refusal"]
