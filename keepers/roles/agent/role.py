@@ -18,8 +18,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import httpx
@@ -95,7 +94,7 @@ class ChallengeView:
     fresh: bool
     drawn: Drawn | None
     facts: tuple[OwedFacts, ...] = ()
-    sizes: Mapping[int, tuple[int, Size]] = MappingProxyType({})
+    sizes: Mapping[int, tuple[int, Size]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

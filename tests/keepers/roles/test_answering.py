@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from keepers.chain.challenges import Drawn, Size
+from keepers.chain.contracts import Suite
 from keepers.chain.keys import LocalSigner
+from keepers.chain.ports import BlockRef, Call
 from keepers.gpu.backends.cpu import CpuBackend
 from keepers.gpu.prover import InlineProver, Prover, Result
 from keepers.gpu.stand_in import StandIn
@@ -18,10 +20,15 @@ from keepers.protocol.challenge import Opening, Place, Work, opened_root
 from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.protocol.messages import Answer, Domain
-from keepers.protocol.nodes import Status
+from keepers.protocol.nodes import Node, Status
 from keepers.roles.agent.answering import Answerer
 from keepers.roles.agent.decide import Owed, OwedFacts, owed
 from keepers.roles.agent.heartbeat import NodeKey
+from keepers.roles.agent.role import Agent
+from keepers.runtime.clock import VirtualClock
+from keepers.runtime.metrics import Metrics
+from keepers.runtime.role import Context
+from keepers.runtime.ticker import Trigger
 from keepers.store.engine import Store
 from keepers.store.migrations import open_store
 from keepers.wire.attester_client import AttesterClient, Endpoint, make_http
@@ -30,6 +37,7 @@ from keepers.wire.committee import Committee
 from keepers.wire.direct import DirectTransport
 from keepers.wire.routing import Request, Response, Route, Router
 from keepers.wire.signatures import recover
+from tests.keepers.chain.test_challenges import CALENDAR, Chain
 
 CONTRACT = "0x" + "22" * 20
 DOMAIN = Domain(1, CONTRACT)
@@ -296,3 +304,76 @@ def test_take__two_gpus_and_two_nodes__a_work_each_on_its_devices() -> None:
     net.step()
     assert [[answer.node for answer in seat.answers] for seat in net.seats] == [[0, 1]] * 4
     assert not net.answerer.open()
+
+
+# ---- the role, on a chain
+
+
+class NodeChain(Chain):
+    """The chain of `test_challenges` with a registry of one node, of a class that asks for n = 256, two rounds."""
+
+    status = Status.PENDING
+
+    def read(self, call: Call, at: BlockRef) -> Any:
+        if call.function == "count":
+            return 1
+        if call.function == "node":
+            return Node(class_id=2, gpus=1, status=self.status, first=1).pack()
+        return KEYS[0].address if call.function == "key_of" else super().read(call, at)
+
+
+class Committees:
+    """One committee, always."""
+
+    def refresh(self, at: BlockRef) -> None:
+        pass
+
+    def of_epoch(self, epoch: int) -> Committee:
+        return COMMITTEE
+
+
+def mounted(net: Net, chain: NodeChain, muted: bool = False) -> Agent:
+    chain.height = 62  # second 1,820
+    chain.seeds = {4: (11, 1_690), 5: (77, 1_810)}
+    deployment: Any = SimpleNamespace(
+        chain_id=1, network="town", first_block=0, attesters=[], address=lambda name: CONTRACT,
+        contracts={"ComputeChallenge": None}, allowances=SimpleNamespace(late=1),
+    )  # fmt: skip
+    context = Context(
+        chain, VirtualClock(1_820), CALENDAR, deployment, Suite.over(chain), net.store, transport=net.transport,
+        metrics=Metrics("town"),
+    )  # fmt: skip
+    agent = Agent([NodeKey(0, KEYS[0], StandIn("RTX-4090-24GB", 1, "n"))], prover=InlineProver(CpuBackend()))
+    agent.mount(context)
+    agent._committees = Committees()  # type: ignore[assignment]
+    if muted:
+        agent.beater.muted.add(0)
+    return agent
+
+
+def test_cycle__a_seed_is_on_chain__answers_once() -> None:
+    net, chain = Net(), NodeChain()
+    agent = mounted(net, chain)
+    assert "challenge" in [timer.name for timer in agent.timers()]
+    assert agent.cycle(Trigger("challenge", 1_820)) == "done"
+    assert agent.cycle(Trigger("challenge", 1_822)) == "skipped"
+    assert [[(answer.epoch, answer.seed) for answer in seat.answers] for seat in net.seats] == [[(5, 77)]] * 4
+    assert agent.context.metrics is not None
+    assert 'hearth_agent_challenge_seconds{network="town",node="0"} 10.0' in agent.context.metrics.text().decode()
+
+
+def test_cycle__another_seed_after_a_reorg__answers_that_one_too() -> None:
+    net, chain = Net(), NodeChain()
+    agent = mounted(net, chain)
+    agent.cycle(Trigger("challenge", 1_820))
+    chain.seeds[5] = (78, 1_812)
+    chain.forks[62] = b"f" * 32
+    assert agent.cycle(Trigger("challenge", 1_822)) == "done"
+    assert [answer.seed for answer in net.seats[0].answers] == [77, 78]
+
+
+def test_cycle__switched_off__answers_nothing() -> None:
+    net, chain = Net(), NodeChain()
+    agent = mounted(net, chain, muted=True)
+    agent.cycle(Trigger("challenge", 1_820))
+    assert not net.seats[0].answers
