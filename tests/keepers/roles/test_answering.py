@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,7 +107,9 @@ class Slow:
 class Net:
     """An answerer before four seats, at a time that is set."""
 
-    def __init__(self, store: Store | None = None, ready: bool = True, nodes: int = 1) -> None:
+    def __init__(
+        self, store: Store | None = None, ready: bool = True, nodes: int = 1, pool: Executor | None = None
+    ) -> None:
         self.now = float(SEED_TIME + 3)
         self.drawn: Drawn | None = DRAWN
         self.seats = [Seat() for _ in range(4)]
@@ -127,7 +133,7 @@ class Net:
         )
         challenges: Any = SimpleNamespace(of=lambda epoch, at: self.drawn)
         keys = [NodeKey(i, KEYS[i], StandIn("RTX-4090-24GB", 2, f"n{i}"), (4 + i, 6 + i)) for i in range(nodes)]
-        self.answerer = Answerer(context, keys, self.prover, challenges, lambda committee: clients)
+        self.answerer = Answerer(context, keys, self.prover, challenges, lambda committee: clients, pool)
 
     def take(self, *facts: OwedFacts) -> None:
         chosen: list[Owed] = [owed(each) for each in facts or (FACTS,)]
@@ -304,6 +310,30 @@ def test_take__two_gpus_and_two_nodes__a_work_each_on_its_devices() -> None:
     net.step()
     assert [[answer.node for answer in seat.answers] for seat in net.seats] == [[0, 1]] * 4
     assert not net.answerer.open()
+
+
+def test_step__a_seat_that_hangs__delays_neither_the_caller_nor_the_others(tmp_path: Path) -> None:
+    let_go = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        net = Net(open_store(f"sqlite:///{tmp_path}/a.db"), pool=pool)
+        answer = net.seats[1].answer
+        net.transport.mount(
+            "seat-1",
+            Router(
+                [Route("POST", "/v1/answers", lambda r: answer(r) if let_go.wait(20) else Response(500), limit=9_999)]
+            ),
+        )
+        net.take()
+        net.step()
+        ends = time.monotonic() + 10
+        while [len(seat.openings) for seat in net.seats] != [2, 0, 2, 2] and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert [len(seat.openings) for seat in net.seats] == [2, 0, 2, 2] and not net.seats[1].answers
+        net.step()
+        net.answerer.stop()
+        let_go.set()
+    assert [len(seat.answers) for seat in net.seats] == [1, 1, 1, 1], "served once at a time"
+    net.store.close()
 
 
 # ---- the role, on a chain
