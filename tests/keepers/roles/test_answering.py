@@ -144,31 +144,6 @@ class Net:
         self.answerer.step(COMMITTEE)
 
 
-# ---- who
-
-
-@pytest.mark.parametrize(("changes", "answer", "reason"), [
-    ({}, True, "drawn"),
-    ({"drawn": False}, False, "not-drawn"),
-    ({"drawn": False, "unproven": True}, True, "unproven"),
-    ({"drawn": False, "unproven": None}, True, "unknown"),
-    ({"drawn": False, "opt_in": True}, True, "opted-in"),
-    ({"drawn": False, "status": Status.PENDING}, True, "pending"),
-    ({"drawn": False, "status": Status.JAILED}, True, "jailed"),
-    ({"drawn": False, "status": Status.FAULTED}, True, "faulted"),
-    ({"free": 0, "status": Status.JAILED}, False, "no-free-gpu"),
-    ({"challenged": False}, False, "liveness-only"),
-    ({"known": False}, False, "unregistered"),
-    ({"own_key": False}, False, "not-its-key"),
-    ({"muted": True}, False, "switched-off"),
-    ({"first": 6}, False, "not-yet"),
-    ({"status": Status.RETIRED, "since": 4}, False, "retired"),
-])  # fmt: skip
-def test_owed__for_a_named_reason(changes: dict[str, Any], answer: bool, reason: str) -> None:
-    found = owed(replace(FACTS, **changes))
-    assert (found.answer, found.reason) == (answer, reason)
-
-
 # ---- the answer
 
 
