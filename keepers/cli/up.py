@@ -185,6 +185,7 @@ def _watcher(section: Any, key: Signer | None) -> Role[Any, Any]:
 
 def _agent(sections: Any, record: Deployment) -> Role[Any, Any]:
     from keepers.chain.keys import open_keystore
+    from keepers.gpu.prover import ChildProver
     from keepers.gpu.sampler import Sampler
     from keepers.gpu.stand_in import StandIn
     from keepers.roles.agent.decide import CheckInPolicy
@@ -215,6 +216,10 @@ def _agent(sections: Any, record: Deployment) -> Role[Any, Any]:
         else:
             chosen = section.gpus[i] if section.gpus else ""
             gpus = [int(gpu) for gpu in chosen.split(",")] if chosen else None
-            nodes.append(NodeKey(index, key, Sampler(gpus=gpus)))
+            nodes.append(NodeKey(index, key, Sampler(gpus=gpus), tuple(gpus or ())))
     policy = CheckInPolicy(int(section.check_in_daily * WAD), int(sections.fees.tip_gwei * GWEI))
-    return Agent(nodes, check_in=policy if section.check_in == "auto" else None)
+    prover = None
+    if section.prover != "off":
+        # its child begins with the first challenge, so never where no node is of a challenged class
+        prover = ChildProver(section.prover, int(section.prover_memory_gib * 2**30))
+    return Agent(nodes, check_in=policy if section.check_in == "auto" else None, prover=prover)

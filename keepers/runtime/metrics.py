@@ -91,6 +91,10 @@ class AgentMetrics(_Group):
             "check_ins", "Slots that few attesters heard, by what was done", "node", "result"
         )
         self.check_in_spent = self._gauge("check_in_spent", "Native coin that check-ins cost in 24 hours", "node")
+        self.challenge_seconds = self._gauge("challenge_seconds", "From the seed to the last signed answer", "node")
+        self.challenge_failed = self._counter(
+            "challenge_failed", "Challenges that were not answered, by reason", "node", "reason"
+        )
 
 
 class AttesterMetrics(_Group):

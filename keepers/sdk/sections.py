@@ -4,7 +4,7 @@
 [operator]  keystore, password_file                               (signs a provider's asks, where another key owns it)
 [limits]    per_lease_usd, per_day_usd, max_usd_per_gpu_hour      (of the renter's key)
 [agent]     nodes, keystores, password_file, gpus, stand_in      (one entry a node, in the same order),
-            check_in, check_in_daily
+            check_in, check_in_daily, prover, prover_memory_gib
 [attester]  keystore, password_file, prices
 [settler]   keystore, password_file, jail, upkeep, redeem, providers, native_usd
 [watcher]   keystore, password_file, submit, unpaid, native_usd
@@ -59,6 +59,13 @@ class AgentSection(Section):
     )
     check_in_daily: Decimal = Field(
         default=Decimal("0.002"), gt=0, le=10**6, description="native coin that a node's check-ins may cost in 24 hours"
+    )
+    prover: Literal["auto", "numpy", "torch", "off"] = Field(
+        default="auto",
+        description="what computes answers to challenges; auto: torch where it finds a card, else numpy; off: none",
+    )
+    prover_memory_gib: float = Field(
+        default=0.0, ge=0, le=10**6, description="memory of the machine that it may hold; 0 = half of it"
     )
 
     @field_validator("stand_in")

@@ -21,6 +21,64 @@ class NodeFacts:
     own_key: str
     hardware: str
     known: bool = True
+    challenge: str = ""  # why the last challenge was not answered
+
+
+@dataclass(frozen=True)
+class OwedFacts:
+    """A node when the seed of an epoch is there. `free`: GPUs that no lease held at the seed; `drawn`: the lot fell on
+    it; `unproven`: u of its leaf, None where the reports up to this epoch are not known here."""
+
+    node: int
+    epoch: int
+    known: bool
+    status: Status
+    first: int
+    since: int
+    own_key: bool
+    muted: bool
+    challenged: bool
+    free: int
+    drawn: bool
+    unproven: bool | None
+    opt_in: bool
+
+
+@dataclass(frozen=True)
+class Owed:
+    """Whether a node answers the challenge of an epoch, and for which reason."""
+
+    facts: OwedFacts
+    answer: bool
+    reason: str
+
+
+def owed(facts: OwedFacts) -> Owed:
+    """Whether the node may owe an answer. Where u is not known it answers: an answer that nobody asked for costs
+    electricity, one that was owed costs the epoch."""
+    if not facts.known:
+        return Owed(facts, False, "unregistered")
+    if facts.muted:
+        return Owed(facts, False, "switched-off")
+    if not facts.own_key:
+        return Owed(facts, False, "not-its-key")
+    if facts.status is Status.RETIRED and facts.since < facts.epoch:
+        return Owed(facts, False, "retired")
+    if facts.epoch < facts.first:
+        return Owed(facts, False, "not-yet")
+    if not facts.challenged:
+        return Owed(facts, False, "liveness-only")
+    if not facts.free:
+        return Owed(facts, False, "no-free-gpu")
+    if facts.status in (Status.PENDING, Status.JAILED, Status.FAULTED):
+        return Owed(facts, True, facts.status.name.lower())
+    if facts.drawn:
+        return Owed(facts, True, "drawn")
+    if facts.opt_in:
+        return Owed(facts, True, "opted-in")
+    if facts.unproven is None:
+        return Owed(facts, True, "unknown")
+    return Owed(facts, True, "unproven") if facts.unproven else Owed(facts, False, "not-drawn")
 
 
 @dataclass(frozen=True)
@@ -138,6 +196,8 @@ def judge(facts: NodeFacts) -> Note:
         return Note(node, "error", f"a GPU is degraded and {facts.reserved} GPUs of the node are leased")
     if facts.hardware == "degraded":
         return Note(node, "warning", "a GPU is degraded")
+    if facts.challenge:
+        return Note(node, "error", facts.challenge)
     if facts.epoch < facts.first:
         return Note(node, "info", f"counts from epoch {facts.first} on")
     if facts.status is Status.PENDING:

@@ -38,11 +38,13 @@ _log = logging.getLogger("hearth.agent")
 
 @dataclass(frozen=True)
 class NodeKey:
-    """A node of this agent: its index in the registry, its signing key, and what samples its GPUs."""
+    """A node of this agent: its index in the registry, its signing key, what samples its GPUs, and which devices of the
+    machine those are (none named: 0, 1, …)."""
 
     node: int
     signer: Signer
     sampler: Samples
+    devices: tuple[int, ...] = ()
 
 
 @dataclass

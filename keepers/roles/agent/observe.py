@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from keepers.chain.challenges import Challenges, Drawn, Size
 from keepers.chain.fees import quote
 from keepers.chain.ports import BlockRef, TxState
 from keepers.gpu.sampler import Telemetry
+from keepers.protocol.challenge import is_drawn
+from keepers.protocol.counters import Leaf
 from keepers.protocol.epochs import SLOTS
+from keepers.protocol.errors import HearthError
 from keepers.protocol.nodes import CHECK_IN_GAS, Node
-from keepers.roles.agent.decide import CheckInPolicy, NodeFacts, SlotFacts
+from keepers.roles.agent.decide import CheckInPolicy, NodeFacts, OwedFacts, SlotFacts
 from keepers.roles.agent.heartbeat import NodeKey
 from keepers.runtime.role import Context
 
@@ -104,3 +108,63 @@ def observe_slot(
 def check_in_key(node: int, epoch: int, slot: int) -> str:
     """Key of the outbox row that checks a node in for a slot: at most one a slot, for ever."""
     return f"agent:{node}-{epoch}-{slot}:check-in"
+
+
+def observe_owed(
+    context: Context,
+    nodes: Sequence[NodeKey],
+    challenges: Challenges,
+    drawn: Drawn,
+    muted: Collection[int],
+    at: BlockRef,
+) -> tuple[tuple[OwedFacts, ...], dict[int, tuple[int, Size]]]:
+    """Facts of every node at the seed of an epoch; class and work of those whose class is challenged."""
+    registry = context.suite.registry
+    count = registry.count(at=at)
+    known = [key for key in nodes if key.node < count]
+    calls = [registry.view("node", key.node) for key in known]
+    calls += [registry.view("key_of", key.node, drawn.epoch) for key in known]
+    answers = context.reader.read_many(calls, at) if calls else []
+    words = {key.node: Node.unpack(int(word)) for key, word in zip(known, answers, strict=False)}
+    keys = {key.node: str(each).lower() for key, each in zip(known, answers[len(known) :], strict=True)}
+    found = {index: (node.class_id, challenges.size(node.class_id, at)) for index, node in words.items()}
+    sizes = {index: each for index, each in found.items() if each[1].challenged}
+    # the escrow is read only where a class asks for anything
+    free = challenges.free({index: words[index] for index in sizes}, drawn.seed_time, at) if sizes else {}
+    rate = challenges.rate(at) if sizes else 0
+    facts = []
+    for key in nodes:
+        node = words.get(key.node, Node())
+        facts.append(
+            OwedFacts(
+                node=key.node,
+                epoch=drawn.epoch,
+                known=key.node in words,
+                status=node.status,
+                first=node.first,
+                since=node.since,
+                own_key=keys.get(key.node) == key.signer.address,
+                muted=key.node in muted,
+                challenged=key.node in sizes,
+                free=free.get(key.node, 0),
+                drawn=is_drawn(drawn.seed, key.node, rate),
+                unproven=_unproven(context, key.node, drawn.epoch),
+                opt_in=bool(getattr(node, "opt_in", 0)),
+            )
+        )
+    return tuple(facts), sizes
+
+
+def _unproven(context: Context, node: int, epoch: int) -> bool | None:
+    """u of a node's leaf; None where this process does not follow the reports up to the epoch before."""
+    follower = context.attestations
+    if follower is None:
+        return None
+    with follower.lock:
+        if follower.last < max(1, epoch - 1):
+            return None
+        try:
+            leaf = Leaf.unpack(follower.leaf(node, epoch - 1))
+        except HearthError:
+            return None
+    return bool(leaf.u or leaf.dark)

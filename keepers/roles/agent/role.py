@@ -8,7 +8,8 @@ at every slot on a worker of its own; `flush` repeats what was not acknowledged,
 that failed or came while this process was down; `epoch` looks at the registry.
 `agent.beater.muted` is the set of nodes that are switched off. Sends no transaction and needs no gas, unless it is
 given a `CheckInPolicy`: then `check-in`, shortly before a slot ends, checks in on chain those of its nodes whose beat
-at most f attesters have acknowledged. The node's own key pays: nobody else can check it in.
+at most f attesters have acknowledged. The node's own key pays: nobody else can check it in. With a `Prover` it answers
+challenges (`answering.py`): `challenge`, on a worker of its own.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import httpx
 
+from keepers.chain.challenges import Challenges, Drawn, Size
 from keepers.chain.keys import Signer
 from keepers.chain.ports import BlockRef
+from keepers.gpu.prover import Prover
 from keepers.gpu.sampler import UNKNOWN
 from keepers.protocol.epochs import SLOTS
 from keepers.protocol.hashing import keccak
@@ -31,9 +34,10 @@ from keepers.protocol.merge import faults
 from keepers.protocol.messages import Domain, beat_offset
 from keepers.roles.agent import decide as rules
 from keepers.roles.agent.act import check_in, remember
-from keepers.roles.agent.decide import AgentPlan, CheckIn, CheckInPolicy, NodeFacts, SlotFacts
+from keepers.roles.agent.answering import Answerer
+from keepers.roles.agent.decide import AgentPlan, CheckIn, CheckInPolicy, NodeFacts, Owed, OwedFacts, SlotFacts
 from keepers.roles.agent.heartbeat import Beater, NodeKey, SlotResult
-from keepers.roles.agent.observe import observe_nodes, observe_slot
+from keepers.roles.agent.observe import observe_nodes, observe_owed, observe_slot
 from keepers.runtime.clock import VirtualClock
 from keepers.runtime.role import Context, Retry, Role, Skip
 from keepers.runtime.ticker import Epoch, Every, Slot, Timer, Trigger, slot_of_ordinal
@@ -45,6 +49,7 @@ SEND_TIMEOUT_S = 5.0
 # of a slot, after which a check-in is decided: a beat was repeated until then, and a fifth is left to be mined
 CHECK_IN_SHARE = 0.8
 FLUSH_S = 5.0  # between repeats: with a send that hangs, ten seconds at most until a seat that is back is found
+CHALLENGE_S = 2.0  # between looks for a seed and at the prover, and between repeats of an answer
 MAX_SEATS = 31
 
 
@@ -80,8 +85,28 @@ class CheckIns:
     each: tuple[CheckIn, ...]
 
 
-AgentView = BeatView | FlushView | SlotView | tuple[NodeFacts, ...]
-Plan = BeatView | FlushView | CheckIns | AgentPlan
+@dataclass(frozen=True)
+class ChallengeView:
+    """Seeds of the present epoch. `fresh`: they are not those that are being answered, so `facts` and `sizes` (class
+    and its work by node) say who answers; else what is under way goes on."""
+
+    committee: Committee
+    fresh: bool
+    drawn: Drawn | None
+    facts: tuple[OwedFacts, ...] = ()
+    sizes: Mapping[int, tuple[int, Size]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Who answers, and for which reason."""
+
+    view: ChallengeView
+    owed: tuple[Owed, ...]
+
+
+AgentView = BeatView | FlushView | SlotView | ChallengeView | tuple[NodeFacts, ...]
+Plan = BeatView | FlushView | CheckIns | Answers | AgentPlan
 
 
 class Agent(Role[AgentView, Plan]):
@@ -94,8 +119,11 @@ class Agent(Role[AgentView, Plan]):
         nodes: Sequence[NodeKey],
         wait: Callable[[float], object] | None = None,
         check_in: CheckInPolicy | None = None,
+        prover: Prover | None = None,
     ) -> None:
         super().__init__()
+        self.prover = prover
+        self.answerer: Answerer | None = None
         self.nodes = tuple(nodes)
         self.check_in = check_in
         self.last: SlotResult | None = None
@@ -105,6 +133,8 @@ class Agent(Role[AgentView, Plan]):
         self._pool: ThreadPoolExecutor | None = None
         self._clients: dict[tuple[int, str], AttesterClient] = {}
         self._notes: dict[int, str] = {}
+        self._answer_pool: ThreadPoolExecutor | None = None
+        self._challenge_seen = b""  # head at which the seeds were last read
 
     def signers(self) -> Sequence[Signer]:
         return [key.signer for key in self.nodes] if self.check_in is not None else []
@@ -124,6 +154,13 @@ class Agent(Role[AgentView, Plan]):
         domain = Domain(deployment.chain_id, deployment.address("AttestationHub"))
         late = deployment.allowances.late
         self.beater = Beater(self.nodes, context.calendar, domain, context.store, self._seats, late, self._pool)
+        if self.prover is not None and "ComputeChallenge" in deployment.contracts:
+            if not virtual:
+                self._answer_pool = ThreadPoolExecutor(MAX_SEATS, thread_name_prefix="agent-answer")
+            self._challenges = Challenges(context.reader, context.suite, context.calendar, deployment.first_block)
+            self.answerer = Answerer(
+                context, self.nodes, self.prover, self._challenges, self._seats, self._answer_pool
+            )  # fmt: skip
 
     def start(self) -> None:
         for key in self.nodes:
@@ -136,11 +173,17 @@ class Agent(Role[AgentView, Plan]):
 
     def drain(self) -> None:
         self._stopping.set()
+        if self.answerer is not None:
+            self.answerer.stop()
 
     def close(self) -> None:
         self.drain()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._answer_pool is not None:
+            self._answer_pool.shutdown(wait=False, cancel_futures=True)
+        if self.prover is not None:
+            self.prover.close()
         if self._http is not None:
             self._http.close()
 
@@ -156,12 +199,18 @@ class Agent(Role[AgentView, Plan]):
         ]
         if self.check_in is not None:
             timers.append(Timer("check-in", Slot(CHECK_IN_SHARE * slot)))
+        if self.answerer is not None:
+            timers.append(Timer("challenge", Every(min(CHALLENGE_S, max(0.5, slot / 20))), own_thread=True))
         return timers
 
     def observe(self, trigger: Trigger, at: BlockRef) -> AgentView:
         now = self.context.clock.precise()
         if trigger.timer == "epoch":
-            return observe_nodes(self.context, self.nodes, self.context.epoch(), at, self.beater.telemetry)
+            facts = observe_nodes(self.context, self.nodes, self.context.epoch(), at, self.beater.telemetry)
+            notes = self.answerer.notes if self.answerer is not None else {}
+            return tuple(replace(each, challenge=notes.get(each.node, "")) for each in facts)
+        if trigger.timer == "challenge":
+            return self._challenge(at)
         if trigger.timer == "flush":
             missed = self._missed(now, at)
             if missed is None and not self.beater.waiting():
@@ -189,7 +238,26 @@ class Agent(Role[AgentView, Plan]):
         assert self.check_in is not None
         return SlotView(observe_slot(self.context, few, epoch, slot, heard, committee.n, self.check_in, at))
 
+    def _challenge(self, at: BlockRef) -> ChallengeView:
+        assert self.answerer is not None
+        epoch = self.context.epoch()
+        if epoch == 0:
+            raise Skip("no challenge before the first epoch")
+        known = self.answerer.drawn
+        drawn = self._challenges.of(epoch, at) if known is None or at.hash != self._challenge_seen else known
+        self._challenge_seen = at.hash
+        # of the epoch before something may still be under way when this one has no seed yet
+        gone = drawn is None and (self.answerer.open() if known is None else known.epoch == epoch)
+        if drawn is not None and drawn != known:
+            facts, sizes = observe_owed(self.context, self.nodes, self._challenges, drawn, self.beater.muted, at)
+            return ChallengeView(self._committee(epoch, at), True, drawn, facts, sizes)
+        if not gone and not self.answerer.open():
+            raise Skip("no challenge is open")
+        return ChallengeView(self._committee(epoch if known is None else known.epoch, at), gone, drawn)
+
     def decide(self, view: AgentView) -> Plan:
+        if isinstance(view, ChallengeView):
+            return Answers(view, tuple(rules.owed(facts) for facts in view.facts))
         if isinstance(view, tuple):
             return rules.decide(view, self._notes)
         if isinstance(view, SlotView):
@@ -204,6 +272,12 @@ class Agent(Role[AgentView, Plan]):
         elif isinstance(plan, CheckIns):
             for each in plan.each:
                 check_in(self.context, each, self.log)
+        elif isinstance(plan, Answers):
+            assert self.answerer is not None
+            view = plan.view
+            if view.fresh:
+                self.answerer.take(view.drawn, plan.owed, view.sizes, view.committee.n)
+            self.answerer.step(view.committee)
         elif isinstance(plan, FlushView):
             self.beater.flush(plan.now, self._committees.of_epoch, plan.head)
             if plan.missed is not None:

@@ -1,8 +1,12 @@
-"""Rows of the agent: batches of beats until every attester has acknowledged them, and the last state of each node."""
+"""Rows of the agent: batches of beats until every attester has acknowledged them, the last state of each node, and the
+answers that it has signed."""
 
 from __future__ import annotations
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
+
+from keepers.store.types import Hash32
 
 
 class AgentBatch(SQLModel, table=True):
@@ -28,3 +32,18 @@ class AgentSession(SQLModel, table=True):
     reserved: int
     hardware: str
     note: str
+
+
+class AgentAnswer(SQLModel, table=True):
+    """The one answer that a node signs to a challenge. `seats` is a mask of the seats that have it and all the rows
+    that they asked for; seeds are of 56 bits."""
+
+    __tablename__ = "agent_answers"
+
+    node: int = Field(primary_key=True)
+    epoch: int = Field(primary_key=True)
+    seed: int = Field(primary_key=True, sa_type=BigInteger)
+    seed_b: int = Field(primary_key=True, sa_type=BigInteger)
+    root: bytes = Field(sa_type=Hash32)
+    signature: bytes
+    seats: int

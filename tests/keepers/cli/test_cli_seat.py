@@ -277,6 +277,26 @@ def test_agent__checks_in_by_itself_only_where_it_is_told_to(hearth: Call, home:
     assert [signer.address for signer in agent().signers()] == [made["address"]]
 
 
+def test_agent__prover_is_off__answers_no_challenge(hearth: Call, home: Path) -> None:
+    from keepers.chain.deployment import load_record
+    from keepers.cli.config import write_settings
+    from keepers.cli.up import build_role
+    from keepers.gpu.prover import ChildProver
+    from keepers.roles.agent.role import Agent
+    from keepers.sdk.connect import load_settings
+
+    record = load_record(str(write_record(home)))
+    made = hearth("key", "new", "node-3", "--json").data
+    write_settings({"agent.nodes": "[3]", "agent.keystores": f'["{made["keystore"]}"]'}, None)
+    built = build_role("agent", load_settings().settings, record)
+    assert isinstance(built, Agent) and isinstance(built.prover, ChildProver)
+    assert built.prover.pid is None, "no child before there is a challenge"
+    assert hearth("config", "set", "agent.prover", "cuda").code == 2
+    assert hearth("config", "set", "agent.prover", "off").code == 0
+    built = build_role("agent", load_settings().settings, record)
+    assert isinstance(built, Agent) and built.prover is None
+
+
 def test_whose_key_acts(hearth: Call, home: Path) -> None:
     from keepers.chain.keys import keystore_address
     from keepers.protocol.errors import HearthError

@@ -18,6 +18,7 @@ import keepers.outbox.tables
 import keepers.roles.agent.tables
 import keepers.roles.attester.tables
 import keepers.roles.settler.tables
+import keepers.roles.watcher.tables
 import keepers.store.logs
 from keepers.protocol.errors import HearthError
 from keepers.store.engine import Store
@@ -185,7 +186,7 @@ def test_migrate__older_database__copied_first_then_brought_up(tmp_path: Path) -
 
 def test_migrations__all_tables_of_the_package__schema_matches_them() -> None:
     modules = (keepers.outbox.tables, keepers.store.logs, keepers.roles.agent.tables)
-    modules += (keepers.roles.attester.tables, keepers.roles.settler.tables)
+    modules += (keepers.roles.attester.tables, keepers.roles.settler.tables, keepers.roles.watcher.tables)
     store = open_store("sqlite://", threaded=False)
     with store.engine.connect() as connection:
         operations = difference(connection).upgrade_ops
