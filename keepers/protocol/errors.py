@@ -222,6 +222,19 @@ CODES = _table(
     Code("H6117", "HTTP 403: the committee has no such seat", "read the committee anew", 4),
     Code("H6118", "HTTP 409: enough is held of what this seat signed twice", "nothing: it is kept as evidence", 4),
     Code("H6119", "HTTP 400: the signature is of another epoch or view", "send it with the message it is of", 2),
+    Code(
+        "H6120", "HTTP 409: nobody is asked for an answer in this epoch here", "wait; check clock and endpoint", 1, True
+    ),
+    Code("H6121", "HTTP 409: the answer is to other seeds", "answer the seeds that the chain has now", 1, True),
+    Code("H6122", "HTTP 403: no answer is taken from this node", "nothing: it owes none, or is unknown", 4),
+    Code("H6123", "HTTP 403: signed by another key than the node's", "sign with the node's key of the epoch", 4),
+    Code("H6124", "HTTP 403: the answer came after the deadline", "use a machine that is fast enough for its class", 9),
+    Code("H6125", "HTTP 409: another answer of the node was taken", "nothing: the first one counts", 9),
+    Code("H6126", "HTTP 404: no such answer is held here", "send the answer first, open its own root", 2),
+    Code("H6127", "HTTP 403: the opening came too late", "open at once when an answer is acknowledged", 9),
+    Code("H6128", "HTTP 400: a row that was not asked for", "open the rows that the attester named", 2),
+    Code("H6129", "HTTP 400: the opening is malformed", "the message names what has another length", 2),
+    Code("H6130", "HTTP 400: the opening does not lead to the signed root", "open the answer that was signed", 9),
     Code("H6202", "no committee is in force yet", "wait for the first epoch of one", 1, True),
     Code(
         "H6301",

@@ -13,6 +13,7 @@ from functools import cached_property
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CYCLE_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0)
+ANSWER_BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 200.0, 250.0, 300.0, 600.0)
 
 
 class _Group:
@@ -27,10 +28,8 @@ class _Group:
     def _gauge(self, name: str, doc: str, *labels: str) -> Gauge:
         return Gauge(f"{self._prefix}_{name}", doc, ("network", *labels), registry=self._registry)
 
-    def _histogram(self, name: str, doc: str, *labels: str) -> Histogram:
-        return Histogram(
-            f"{self._prefix}_{name}", doc, ("network", *labels), registry=self._registry, buckets=CYCLE_BUCKETS
-        )
+    def _histogram(self, name: str, doc: str, *labels: str, buckets: tuple[float, ...] = CYCLE_BUCKETS) -> Histogram:
+        return Histogram(f"{self._prefix}_{name}", doc, ("network", *labels), registry=self._registry, buckets=buckets)
 
     @property
     def network(self) -> str:
@@ -104,6 +103,9 @@ class AttesterMetrics(_Group):
         super().__init__(registry, network, "hearth_attester")
         self.heartbeats = self._counter("heartbeats", "Heartbeats by what became of them", "seat", "result")
         self.ingest_seconds = self._histogram("ingest_seconds", "Arrival to commit of a batch", "seat")
+        self.answer_seconds = self._histogram(
+            "answer_seconds", "Seed to arrival of an answer", "seat", "class", buckets=ANSWER_BUCKETS
+        )
         self.nodes_observed = self._gauge("nodes_observed", "Nodes seen in the last slot", "seat")
         self.peer_agreement = self._gauge("peer_agreement_ratio", "Slots that a peer saw as we did", "seat", "peer")
         self.report_digest_match = self._gauge("report_digest_match", "1 if ours was the digest reported", "seat")

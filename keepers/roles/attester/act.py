@@ -91,7 +91,9 @@ class Hand:
             return kept
         quote = median_price(self._prices(), now)
         desk.gauges.prices(quote)
-        body = body_of(snapshot, desk.seen.masks(epoch), desk.context.clock.skew())
+        due = desk.dues.of(snapshot, desk.context.reader.head())
+        judged = desk.answers.bits(epoch, due.drawn) if due is not None else {}
+        body = body_of(snapshot, desk.seen.masks(epoch), desk.context.clock.skew(), judged)
         return body.encode(), quote.price
 
     def _require_clock(self) -> None:

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from keepers.chain.challenges import Challenges
 from keepers.chain.keys import Signer
 from keepers.chain.ports import BlockRef
 from keepers.protocol.errors import HearthError
 from keepers.protocol.merge import Body
 from keepers.protocol.messages import Domain
 from keepers.protocol.uptime_tree import UptimeTree
+from keepers.roles.attester.answers import Answers
 from keepers.roles.attester.decide import Schedule
+from keepers.roles.attester.dues import Dues, Stage
 from keepers.roles.attester.exchange import Exchange
 from keepers.roles.attester.gauges import AttesterGauges
 from keepers.roles.attester.ingest import Ingest, make_admission
@@ -37,6 +40,7 @@ OPEN_EPOCHS = 48  # epochs without a report that are worked on at a time: two vo
 KEEP_BEATS = 3  # epochs whose counted beats are kept after their report
 ABANDON_S = 7 * 86_400
 SEND_TIMEOUT_S = 5.0
+ANSWER_SKEW_S = 5.0  # half of what a deadline allows the network (protocol.md §8, "Sizing rule")
 
 
 class Desk:
@@ -60,7 +64,12 @@ class Desk:
         self.pool = None if virtual else ThreadPoolExecutor(8, thread_name_prefix="attester-send")
         bootstrap = {a.address: a.url for a in deployment.attesters}
         self.committees = Committees(context.reader, deployment.first_block, bootstrap)
-        self.snapshots = Snapshots(context.reader, context.suite, calendar, self.committees, deployment.first_block)
+        self.challenges = Challenges(context.reader, context.suite, calendar, deployment.first_block)
+        self.snapshots = Snapshots(
+            context.reader, context.suite, calendar, self.committees, deployment.first_block,
+            lambda class_id, at: self.challenges.size(class_id, at).challenged,
+        )  # fmt: skip
+        self.dues = Dues(self.challenges)
         self.domain = Domain(deployment.chain_id, deployment.address("AttestationHub"))
         self.gauges = AttesterGauges(context.metrics, deployment.network, self.seat_now)
         now = context.clock.precise
@@ -79,6 +88,10 @@ class Desk:
             self.who, context.store, self.domain, now, self.observers, self.signers, calendar.end,
             self.begun, allowances.early, self._fits, self.earlier_self,
         )  # fmt: skip
+        self.answers = Answers(
+            self.who, context.store, Domain(deployment.chain_id, deployment.address("ComputeChallenge")), now,
+            self._clock_judges_answers, self._stage, allowances.openings, self.gauges.answer, inline=virtual,
+        )  # fmt: skip
         self.started = 0.0
         self.listen_until = 0.0
         self.last = 0
@@ -91,6 +104,7 @@ class Desk:
     def close(self) -> None:
         """Let threads, connections and the sign log go."""
         self.sign_book.log.close()
+        self.answers.close()
         if self.pool is not None:
             self.pool.shutdown(wait=False, cancel_futures=True)
         self.http.close()
@@ -112,6 +126,10 @@ class Desk:
     def clock_is_right(self) -> bool:
         """Whether heartbeats may be judged by our clock."""
         return self.clock_fault() is None
+
+    def _clock_judges_answers(self) -> bool:
+        """Whether our clock is near enough to chain time for answers: within half of the network's allowance."""
+        return abs(self.context.clock.skew()) <= ANSWER_SKEW_S
 
     # the committee
 
@@ -167,6 +185,24 @@ class Desk:
         if snapshot is None and epoch in (current, current - 1):
             snapshot = self.snapshots.of(epoch, self.context.reader.head())
         return "" if snapshot is None else snapshot.key_of(node)
+
+    def _stage(self, epoch: int) -> Stage | None:
+        """The challenge of the present epoch as the head shows it; None for another epoch, or where nobody is asked."""
+        if epoch != self.context.epoch():
+            return None
+        at = self.context.reader.head()
+        snapshot = self.snapshots.of(epoch, at)
+        due = self.dues.of(snapshot, at) if snapshot is not None else None
+        if snapshot is None or due is None:
+            return None
+        classes = {word.class_id for word in snapshot.words}
+        return Stage(snapshot, due, {c: self.challenges.size(c, at) for c in classes})
+
+    def look_at_challenge(self) -> None:
+        """What checking the epoch's answers needs is computed before they come."""
+        stage = self._stage(self.context.epoch())
+        if stage is not None:
+            self.answers.prepare(stage)
 
     # the chain
 
@@ -250,5 +286,6 @@ class Desk:
         def work(connection: Connection) -> None:
             self.ingest.forget(connection, soon)
             self.exchange.forget(connection, later, soon)
+            self.answers.forget(connection, later, last - max(KEEP_BEATS, self.calendar.epochs_per_period))
 
         self.context.store.write(work)

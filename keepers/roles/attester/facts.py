@@ -105,7 +105,9 @@ class FactBook:
             check_ins = attestations.check_ins(epoch)
         used = desk.tree.header.indeterminate - before if first <= epoch - 1 else 0
         seed_time = int(self._desk.context.suite.hub.seed(epoch, at=at)[1])
-        return Ground(desk.tree, used, seed_time, signers.generation, desk.cancels, check_ins)
+        snapshot = desk.snapshots.known(epoch)
+        due = desk.dues.of(snapshot, at) if snapshot is not None else None
+        return Ground(desk.tree, used, seed_time, signers.generation, desk.cancels, check_ins, due)
 
     def _rebuild(self, proposal: Proposal, view: int, snapshot: Snapshot, at: BlockRef) -> tuple[bool, Built | None]:
         """(bodies at hand, our own recomputation or None)."""

@@ -43,6 +43,11 @@ class AttesterGauges:
         if self._group:
             self._group.ingest_seconds.labels(*self._labels()).observe(seconds)
 
+    def answer(self, class_id: int, seconds: float) -> None:
+        """A node of a class answered so long after the seed."""
+        if self._group:
+            self._group.answer_seconds.labels(*self._labels(), str(class_id)).observe(seconds)
+
     def slot(self, nodes: int) -> None:
         """A slot has closed with so many nodes seen."""
         if self._group:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from keepers.chain.contracts import Suite
 from keepers.chain.ports import BlockRef, Event, Reader
 from keepers.protocol.epochs import SLOTS, Calendar
-from keepers.protocol.merge import Body, SnapshotNode
+from keepers.protocol.merge import FAILED, PASSED, Body, SnapshotNode
 from keepers.protocol.nodes import Node, Status
 from keepers.protocol.stake import Need, Own, backed_units
 from keepers.wire.codec import Beat
 from keepers.wire.committee import Committee, Committees
 
-_NODE_EVENTS = ("NodeRegistered", "NodeKeyRotated", "NodeRetired", "StatusSet")
+_NODE_EVENTS = ("NodeRegistered", "NodeKeyRotated", "NodeRetired", "StatusSet", "OptInSet")
 _POOL_EVENTS = ("PoolOpened", "Staked", "Unbonding", "BondEnded", "Slashed", "UnitsSet")
 KEEP_EPOCHS = 64
 
@@ -24,8 +24,8 @@ KEEP_EPOCHS = 64
 class Snapshot:
     """Registry, stake and committee of an epoch: after the last block with timestamp < start(epoch) (protocol.md §3).
 
-    `keys[i]` is the key of node i in that epoch, lower-case; `weights` as `protocol.merge` wants them. `final` is
-    False while an earlier block may still appear.
+    `keys[i]` is the key of node i in that epoch, lower-case; `weights` as `protocol.merge` wants them; `words[i]` what
+    the registry holds of node i. `final` is False while an earlier block may still appear.
     """
 
     epoch: int
@@ -35,6 +35,7 @@ class Snapshot:
     keys: tuple[str, ...]
     weights: dict[int, int]
     final: bool = False
+    words: tuple[Node, ...] = ()
 
     def key_of(self, node: int) -> str | None:
         """Key of a node that may beat in this epoch: registered, started, not retired."""
@@ -48,7 +49,7 @@ class _Base:
     """Registry and pool words at one block, brought forward by events."""
 
     block: BlockRef
-    nodes: list[SnapshotNode] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     stakes: dict[int, tuple[int, int]] = field(default_factory=dict)  # provider -> units, own assets in gwei
 
@@ -57,8 +58,16 @@ class Snapshots:
     """Snapshots by epoch, each built from the one before by the events between them. Thread-safe."""
 
     def __init__(
-        self, reader: Reader, suite: Suite, calendar: Calendar, committees: Committees, first_block: int
+        self,
+        reader: Reader,
+        suite: Suite,
+        calendar: Calendar,
+        committees: Committees,
+        first_block: int,
+        challenged: Callable[[int, BlockRef], bool] = lambda class_id, at: False,
     ) -> None:
+        """`challenged(class_id, at)`: whether a class has rounds to be asked for; it never changes."""
+        self._challenged = challenged
         self._reader = reader
         self._suite = suite
         self._calendar = calendar
@@ -132,7 +141,9 @@ class Snapshots:
         base = self._forward(block, epoch)
         price = int(self._suite.pool.stake_price(at=block)) if base.stakes else 0
         weights = {p: backed_units(units, assets, price) for p, (units, assets) in base.stakes.items()}
-        return Snapshot(epoch, block, committee, tuple(base.nodes), tuple(base.keys), weights)
+        asked = {c: self._challenged(c, block) for c in {word.class_id for word in base.nodes}}
+        nodes = tuple(_as_snapshot(word, epoch, asked[word.class_id]) for word in base.nodes)
+        return Snapshot(epoch, block, committee, nodes, tuple(base.keys), weights, words=tuple(base.nodes))
 
     def _forward(self, block: BlockRef, epoch: int) -> _Base:
         base = self._base
@@ -172,9 +183,7 @@ class Snapshots:
         calls = [registry.view("node", i) for i in indices] + [registry.view("key_of", i, epoch) for i in indices]
         answers = self._reader.read_many(calls, block) if calls else []
         for place, index in enumerate(indices):
-            read = Node.unpack(int(answers[place]))
-            active, retired = read.status is Status.ACTIVE, read.status is Status.RETIRED
-            node = SnapshotNode(read.provider, read.first, active, retired)
+            node = Node.unpack(int(answers[place]))
             key = str(answers[len(indices) + place]).lower()
             while len(base.nodes) <= index:
                 base.nodes.append(node)
@@ -188,6 +197,18 @@ class Snapshots:
         for place, provider in enumerate(providers):
             units = Need.unpack(int(answers[place])).units
             base.stakes[provider] = (units, Own.unpack(int(answers[len(providers) + place])).assets)
+
+
+def _as_snapshot(word: Node, epoch: int, challenged: bool) -> SnapshotNode:
+    return SnapshotNode(
+        word.provider,
+        word.first,
+        word.status is Status.ACTIVE,
+        word.status is Status.RETIRED,
+        word.status,
+        0 < word.opt_in <= epoch,
+        challenged,
+    )
 
 
 class HeadLog:
@@ -298,8 +319,13 @@ class Seen:
                 del self._masks[epoch]
 
 
-def body_of(snapshot: Snapshot, masks: dict[int, int], skew: float) -> Body:
-    """The observation of an epoch: 12 bits a node of the snapshot, and the clock's offset in milliseconds."""
-    seen = tuple(masks.get(index, 0) & ((1 << SLOTS) - 1) for index in range(len(snapshot.nodes)))
+def body_of(snapshot: Snapshot, masks: dict[int, int], skew: float, judged: Mapping[int, int] | None = None) -> Body:
+    """The observation of an epoch: 16 bits a node of the snapshot (slots, and of `judged` passed or failed), and the
+    clock's offset in milliseconds."""
+    bits = judged or {}
+    verdict = PASSED | FAILED
+    seen = tuple(
+        masks.get(index, 0) & ((1 << SLOTS) - 1) | bits.get(index, 0) & verdict for index in range(len(snapshot.nodes))
+    )
     offset = max(-(1 << 31), min((1 << 31) - 1, round(skew * 1000)))
     return Body(seen, offset)

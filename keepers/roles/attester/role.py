@@ -4,8 +4,9 @@
     Attester(signer, build_sources(specs, local, http))        the same from settings
 
 `mount(context)` needs `context.senders[signer.address]` to submit reports and `context.attestations`. Its routes are
-POST /v1/{heartbeats, observations, proposals, signatures} and GET /v1/epochs/{epoch}, /v1/epochs/{epoch}/seats/{seat},
-/v1/epochs/{epoch}/signed, /v1/nodes/{node}. Everything it does is decided by `decide.decide` from what it holds and
+POST /v1/{heartbeats, observations, proposals, signatures, answers, openings} and GET /v1/epochs/{epoch},
+/v1/epochs/{epoch}/seats/{seat}, /v1/epochs/{epoch}/signed, /v1/nodes/{node}, /v1/answers/{epoch}/{false or node},
+/v1/classes/{class}. Everything it does is decided by `decide.decide` from what it holds and
 what time it is: a timer only wakes it, a lost tick loses nothing. The timers `view-V.I` cover the first views of an
 epoch; `poll` covers all of them on a real clock.
 
@@ -13,6 +14,8 @@ epoch; `poll` covers all of them on a real clock.
     decide   the rules, pure                                 act      what the rules chose
     signlog  what was signed, once a place                   start    the test of the sign log
     mirror   its copy on another disk
+    dues     who may owe an answer                           answers  what nodes answered, and what holds of it
+    checker  the secret vectors of answers                   statistics  how fast a class answers
     locks    one process a seat; old copies are known        doppelganger   is the key used elsewhere?
     gauges   metrics                                         reads    GET routes
 """
@@ -29,6 +32,7 @@ from keepers.protocol.errors import HearthError
 from keepers.roles.attester import decide as rules
 from keepers.roles.attester import doppelganger
 from keepers.roles.attester.act import Hand
+from keepers.roles.attester.answer_routes import answer_routes
 from keepers.roles.attester.decide import AttesterPlan, AttesterView
 from keepers.roles.attester.desk import OPEN_EPOCHS, Desk
 from keepers.roles.attester.facts import FactBook
@@ -105,6 +109,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
         check_sign_log(desk, head)
         desk.ingest.restore()
         desk.exchange.restore(desk.own_digests())
+        desk.answers.restore()
         seat = desk.seat_now()
         self.log.info(
             "seat %s, sign log at epoch %d, %d price sources, next report: epoch %d",
@@ -140,6 +145,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
                 "POST", "/v1/heartbeats", desk.ingest.heartbeats, limit=BEATS_LIMIT, bare=True, batch=desk.ingest.many
             ),
             *desk.exchange.routes(),
+            *answer_routes(desk.answers),
             *read_routes(desk.exchange, desk.seen, lambda: desk.last),
         ]
 
@@ -158,6 +164,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
             self._close_slot(trigger.ordinal - 1)
         desk.snapshots.of(current, at)
         desk.follow(at)
+        desk.look_at_challenge()
         if desk.last + 1 >= current:
             raise Skip("every ended epoch is reported")
         facts = []

@@ -66,3 +66,46 @@ class AttesterEquivocation(SQLModel, table=True):
     seat: int = Field(primary_key=True)
     first: bytes
     second: bytes
+
+
+class AttesterSecret(SQLModel, table=True):
+    """32 random bytes from which a seat draws the rows that it asks for and its vectors; a restart asks the same."""
+
+    __tablename__ = "attester_secrets"
+
+    who: str = Field(primary_key=True)
+    secret: bytes
+
+
+class AttesterAnswer(SQLModel, table=True):
+    """A node's answer that counts: as it was signed, the work it is of, when it arrived (network time), how long after
+    the seed, and how many of its rows hold (a bit a place, in the order in which they were asked)."""
+
+    __tablename__ = "attester_answers"
+
+    who: str = Field(primary_key=True)
+    epoch: int = Field(primary_key=True)
+    node: int = Field(primary_key=True)
+    root: bytes = Field(primary_key=True)
+    answer: bytes
+    class_id: int
+    n: int
+    rounds: int
+    gpus: int
+    arrived: float
+    seconds: float
+    rows: int
+
+
+class AttesterOpening(SQLModel, table=True):
+    """An opened row: one that waits to be judged, or (`wrong`) the evidence that an answer is false."""
+
+    __tablename__ = "attester_openings"
+
+    who: str = Field(primary_key=True)
+    epoch: int = Field(primary_key=True)
+    node: int = Field(primary_key=True)
+    root: bytes = Field(primary_key=True)
+    place: int = Field(primary_key=True)
+    opened: bytes
+    wrong: bool

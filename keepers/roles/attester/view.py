@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from keepers.chain.challenges import Drawn
+from keepers.protocol.challenge import is_drawn
 from keepers.protocol.epochs import Calendar
 from keepers.protocol.merge import Body, Observation, merge
 from keepers.protocol.messages import Domain, Report, VoidReport
@@ -24,10 +26,24 @@ from keepers.wire.signatures import DigestSigner
 
 
 @dataclass(frozen=True)
+class Due:
+    """Who may owe an answer in a challenged epoch: the seeds, when they were drawn, RATE in bps, the GPUs of each node
+    that were free then."""
+
+    drawn: Drawn
+    rate: int
+    free: Mapping[int, int]
+
+    def falls_on(self, node: int) -> bool:
+        """Whether the lot falls on a node."""
+        return is_drawn(self.drawn.seed, node, self.rate)
+
+
+@dataclass(frozen=True)
 class Ground:
     """What a report builds on: the tree after the epoch before, indeterminate slots of the period so far, the time of
     the epoch's seed (0 = none), the committee's generation that signs, how often a report of the epoch was cancelled,
-    and who checked in on chain in it (slots by node)."""
+    who checked in on chain in it (slots by node), and who may owe an answer (None: nobody is asked for one)."""
 
     tree: UptimeTree
     used_in_period: int
@@ -35,6 +51,7 @@ class Ground:
     generation: int
     cancels: int = 0
     check_ins: Mapping[int, int] = field(default_factory=dict)
+    due: Due | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +104,9 @@ def build_report(
         weights=snapshot.weights,
         used_in_period=ground.used_in_period,
         check_ins=ground.check_ins,
+        challenged=ground.due is not None,
+        free=ground.due.free if ground.due else None,
+        drawn=ground.due.falls_on if ground.due else None,
     )
     challenged = is_challenged(ground.seed_time, calendar.start(epoch), calendar.epoch_seconds)
     signed = view_number(ground.cancels, view)

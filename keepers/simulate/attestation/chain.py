@@ -162,6 +162,7 @@ class SimChain:
 
 _VIEWS: dict[str, Callable[..., Any]] = {
     "NodeRegistry.count": lambda chain: chain.nodes,
+    "NodeRegistry.class_word": lambda chain, class_id: 2,
     "NodeRegistry.provider_count": lambda chain: -(-chain.nodes // PER_PROVIDER),
     "NodeRegistry.node": lambda chain, i: (i // PER_PROVIDER) << 232 | ACTIVE << 160 | 1 << 128,
     "NodeRegistry.key_of": lambda chain, i, e: f"0x{i + 1:040x}",

@@ -37,6 +37,9 @@ _TABLES: list[Any] = [
         "AttesterProposal",
         "AttesterSignature",
         "AttesterEquivocation",
+        "AttesterSecret",
+        "AttesterAnswer",
+        "AttesterOpening",
     )
 ]
 

@@ -48,11 +48,20 @@ def _attempt(world: World, contract: str, function: str) -> None:
         world.rewind(mark)
 
 
+def _class_word(row: Any) -> int:
+    """The fields that agents and attesters read, where the registry packs them."""
+    if row is None:
+        return 0
+    return row.min_stake << 192 | row.deadline << 128 | row.n << 96 | row.rounds << 64 | 2
+
+
 VIEWS: dict[str, Callable[..., Any]] = {
     "NodeRegistry.node": lambda w, i: w.registry.nodes[i].pack(),
     "NodeRegistry.count": lambda w: w.registry.count,
     "NodeRegistry.provider_count": lambda w: w.registry.provider_count,
     "NodeRegistry.class_of": lambda w, i: tuple(vars(w.registry.classes[i]).values()),
+    "NodeRegistry.class_word": lambda w, i: _class_word(w.registry.classes[i]),
+    "ComputeChallenge.RATE": lambda w: w.challenge.rate,
     "StakingPool.own": lambda w, p: w.pool.bucket[p].pack(),
     "StakingPool.stake_price": lambda w: w.pool.stake_price,
     "StakingPool.ticket_of": lambda w, p, who, i: w.pool.ticket_word(p, who, i),

@@ -1,0 +1,54 @@
+"""POST /v1/{answers, openings} of nodes; GET /v1/answers/{epoch}/false, …/{node}, /v1/classes/{class} for anybody."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from keepers.roles.attester.answers import Answers
+from keepers.wire.codec import ANSWER_LIMIT, OPENING_LIMIT, Decoder, OpenedRow, SignedAnswer, encode
+from keepers.wire.routing import Refused, Request, Response, Route
+
+_ANSWER, _OPENED = Decoder(SignedAnswer), Decoder(OpenedRow)
+
+
+def answer_routes(answers: Answers) -> list[Route]:
+    """The routes; a fixed segment stands before one in braces."""
+
+    def answer(request: Request) -> Response:
+        return Response(200, encode(answers.take_answer(_ANSWER(request.body))))
+
+    def opening(request: Request) -> Response:
+        answers.take_opening(_OPENED(request.body))
+        return Response(200, b"true")
+
+    def wrong(request: Request) -> Response:
+        return Response(200, encode(answers.wrong(_number(request.params["epoch"]))))
+
+    def state(request: Request) -> Response:
+        epoch, node = _number(request.params["epoch"]), _number(request.params["node"])
+        found = answers.state(epoch, node)
+        if found is None:
+            raise Refused(404, "H6126", f"no answer of node {node} in epoch {epoch} is held")
+        return _json(found)
+
+    def times(request: Request) -> Response:
+        return _json(answers.times.show(_number(request.params["class"])))
+
+    return [
+        Route("POST", "/v1/answers", answer, limit=ANSWER_LIMIT),
+        Route("POST", "/v1/openings", opening, limit=OPENING_LIMIT),
+        Route("GET", "/v1/answers/{epoch}/false", wrong),
+        Route("GET", "/v1/answers/{epoch}/{node}", state),
+        Route("GET", "/v1/classes/{class}", times),
+    ]
+
+
+def _json(body: dict[str, Any]) -> Response:
+    return Response(200, json.dumps(body, separators=(",", ":")).encode())
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 10:
+        raise Refused(400, "H6105", f"{text[:20]!r} is no number")
+    return int(text)
