@@ -27,10 +27,7 @@ def answer_routes(answers: Answers) -> list[Route]:
 
     def state(request: Request) -> Response:
         epoch, node = _number(request.params["epoch"]), _number(request.params["node"])
-        found = answers.state(epoch, node)
-        if found is None:
-            raise Refused(404, "H6126", f"no answer of node {node} in epoch {epoch} is held")
-        return _json(found)
+        return _json(answers.state(epoch, node) or {"epoch": epoch, "node": node, "state": "none", "advisory": True})
 
     def times(request: Request) -> Response:
         return _json(answers.times.show(_number(request.params["class"])))

@@ -155,6 +155,8 @@ class Seat:
             epoch = self.run.calendar.epoch(int(self.run.timeline.now)) - self.rng.randrange(0, 3)
             with self.store.engine.begin() as connection:
                 for table in (ROWS, *_TABLES):
+                    if "epoch" not in table.c:
+                        continue  # the secret: a copy of the folder has the same one
                     connection.execute(delete(table).where(table.c.epoch >= epoch))
         sure = not restored and self.rng.random() < 0.7  # else the machine was rebooted: nothing is known
         self.run.timeline.at(self.run.timeline.now + seconds, lambda: self.start(sure))

@@ -10,6 +10,7 @@ from typing import Any
 from keepers.chain.deployment import Deployment
 from keepers.chain.keys import LocalSigner
 from keepers.gpu.fingerprint import fingerprint
+from keepers.gpu.prover import Prover
 from keepers.gpu.stand_in import StandIn
 from keepers.protocol.hashing import keccak
 from keepers.protocol.messages import Ask, RegisterNode, Take, fingerprints_hash, pack_nodes
@@ -93,6 +94,8 @@ class Town:
     depth: int = 0
     store: Store | None = None
     check_in: CheckInPolicy | None = None
+    challenge: tuple[int, int, int] = (0, 0, 0)  # n, rounds, deadline of the class
+    prover: Prover | None = None
     begin: int = GENESIS + 1  # what the keepers' clock says when they start
 
     def __post_init__(self) -> None:
@@ -115,7 +118,12 @@ class Town:
         w = self.world
         seats = [number(seat) for seat in self.seat_keys]
         w.call("hub", "set_committee", 1, seats, ["" for _ in seats], sender=OWNER)
-        w.call("registry", "add_class", HardwareClass("RTX-4090-24GB", min_stake=300 * 10**9), sender=OWNER)
+        w.call(
+            "registry",
+            "add_class",
+            HardwareClass("RTX-4090-24GB", 0, 0, 0, 0, 0, 300 * 10**9, *self.challenge),
+            sender=OWNER,
+        )
         w.call("escrow", "add_sheet", 3_600, 300, 86_400, self.dark_limit, 0, sender=OWNER)
         w.call("hub", "open_entries", sender=OWNER)
         classes = list(w.registry.classes)
@@ -150,6 +158,7 @@ class Town:
                 for i, node in enumerate(self.node_keys)
             ],
             check_in=self.check_in,
+            prover=self.prover,
         )
         self.settler = Settler(self.settler_key, self.policy)
         self.kept = self.store or open_store("sqlite://", threaded=False)
@@ -203,7 +212,7 @@ class Town:
 
     def restart_agent(self) -> None:
         """The same for the agent."""
-        old, self.agent = self.agent, Agent(self.agent.nodes, check_in=self.check_in)
+        old, self.agent = self.agent, Agent(self.agent.nodes, check_in=self.check_in, prover=self.prover)
         self._take_over(old, self.agent)
 
     def restart_settler(self) -> None:
