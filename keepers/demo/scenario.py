@@ -36,8 +36,12 @@ from keepers.sdk.connect import connect, load_settings
 from keepers.sdk.offers import to_json
 from keepers.sdk.reads import parameter
 from keepers.sdk.types import LeaseView, Receipt
+from keepers.wire.attester_client import make_http
 
 CLASS = "RTX-4090-24GB"
+#: The same card with a challenge that any CPU answers within a second: n = 256, 2 rounds, 4 s; USD of stake a GPU.
+SMALL = f"{CLASS}-n256"
+CLASSES = {SMALL: "600:256:2:4"}
 GPUS = 2
 #: USD per GPU-hour of a clock that runs 300 times faster: a second here is five minutes there.
 ASKS = {"provider-0": "134.70", "provider-1": "129.60"}
@@ -76,7 +80,7 @@ def run(
     story = Story(say, lambda: time.monotonic() - begin)
     story.tell("hello", "a local network, its clock 300 times faster: 1 s here is one 5-minute slot there")
     wanted = {**people(list(NODES), 20_000), "renter": 1_000}
-    started = LocalNetwork.start(folder=folder, tokens=wanted, root=root, say=story.script)
+    started = LocalNetwork.start(folder=folder, tokens=wanted, classes=CLASSES, root=root, say=story.script)
     with started as network, Crew(started.folder, root) as crew:
         try:
             wrong = Plot(network, crew, story, say, keep, page).play()
@@ -154,6 +158,7 @@ class Plot:
         self._sign_offers(providers, fleet)
         self._wait("active nodes", lambda: all(w.status is Status.ACTIVE for w in renter.reads.nodes()))
         self.story.tell("active", "the first clean epoch is usable: the settler has activated every node")
+        self._tell_answers(renter)
         wallet = renter.buy(10 * WAD)
         self.story.tell(
             "buy",
@@ -205,9 +210,20 @@ class Plot:
         )
         return fleet, providers
 
+    def _tell_answers(self, renter: Hearth) -> None:
+        """What a seat says of the answers to the compute challenge, without which no node is activated."""
+        class_id = next(c for c, known in renter.reads.classes().items() if known == SMALL)
+        with make_http() as http:
+            seen = http.get(f"{self.network.seats[0].url}/v1/classes/{class_id}").json()
+        self.story.tell(
+            "answers",
+            f"{seen['answers']} answers to the compute challenge (256 x 256 products, on this machine's CPU), median"
+            f" {seen['seconds'].get('median', 0):.1f} s after the seed; each seat opened 8 rows of each",
+        )
+
     def _join(self, name: str, hearth: Hearth) -> tuple[int, list[int]]:
         provider = hearth.register_provider(hearth.address, hearth.address)
-        class_id = next(c for c, known in hearth.reads.classes().items() if known == CLASS)
+        class_id = next(c for c, known in hearth.reads.classes().items() if known == SMALL)
         nodes = []
         for i in range(NODES[name]):
             prints = fingerprints(StandIn(CLASS, GPUS, f"{name}-{i}").uuids())
