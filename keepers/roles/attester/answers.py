@@ -80,7 +80,7 @@ class Answers:
         self._clock_ok, self._stage_of, self._openings = clock_ok, stage_of, openings
         self.times = AnswerTimes(told)
         self._lock = threading.RLock()
-        self._held: dict[tuple[int, int, int, int], Held] = {}  # epoch, node, seeds
+        self._held: dict[tuple[int, int], dict[tuple[int, int], Held]] = {}  # epoch, node: by the seeds answered
         self._secret = b""
         self._checker = Checker(self._judge_waiting, inline)
 
@@ -116,7 +116,7 @@ class Answers:
         if signer != key:
             raise Refused(403, "H6123", f"not signed by the key of node {signed.node}")
         with self._lock:
-            held = self._held.get(_key(signed))
+            held = self._of(signed.epoch, signed.node).get((signed.seed, signed.seed_b))
             if held is None:
                 deadline = drawn.seed_time + stage.sizes[work.class_id].deadline
                 if arrived > deadline:
@@ -124,7 +124,7 @@ class Answers:
                 places = challenge.places(self._my_secret(), digest, work)
                 held = Held(signed, work, places, arrived, arrived - drawn.seed_time)
                 self._save(held)
-                self._held[_key(signed)] = held
+                self._put(held)
                 self.times.add(work.class_id, work.epoch, work.node, held.seconds)
             elif held.signed.root != signed.root:
                 raise Refused(409, "H6125", "another answer of this node was taken")
@@ -163,12 +163,16 @@ class Answers:
         """Node -> passed or failed, of the answers to these seeds."""
         with self._lock:
             seeds = drawn.seed, drawn.seed_b
-            return {key[1]: held.bits for key, held in self._held.items() if key[0] == epoch and key[2:] == seeds}
+            return {
+                node: by_seeds[seeds].bits
+                for (held_epoch, node), by_seeds in self._held.items()
+                if held_epoch == epoch and seeds in by_seeds
+            }
 
     def state(self, epoch: int, node: int) -> dict[str, Any] | None:
         """What is known of a node's answer, for people."""
         with self._lock:
-            held = next((h for key, h in self._held.items() if key[:2] == (epoch, node)), None)
+            held = next(reversed(self._of(epoch, node).values()), None)
             if held is None:
                 return None
             verdict = {0: "open", PASSED: "passed", FAILED: "failed"}[held.bits]
@@ -203,7 +207,8 @@ class Answers:
                             row.gpus)  # fmt: skip
                 places = challenge.places(self._my_secret(), self._digest(signed), work)
                 held = Held(signed, work, places, row.arrived, row.seconds, row.rows)
-                self._held[_key(signed)] = by_root[signed.epoch, signed.node, signed.root] = held
+                by_root[signed.epoch, signed.node, signed.root] = held
+                self._put(held)
                 self.times.add(row.class_id, signed.epoch, signed.node, row.seconds, fresh=False)
             for row in openings:
                 held_of = by_root.get((row.epoch, row.node, row.root))
@@ -237,14 +242,21 @@ class Answers:
             raise Refused(409, "H6120", f"nobody is asked for an answer in epoch {epoch} here")
         return stage
 
+    def _of(self, epoch: int, node: int) -> dict[tuple[int, int], Held]:
+        return self._held.get((epoch, node), {})
+
+    def _put(self, held: Held) -> None:
+        seeds = held.work.seed, held.work.seed_b
+        self._held.setdefault((held.work.epoch, held.work.node), {})[seeds] = held
+
     def _digest(self, signed: SignedAnswer) -> bytes:
         message = Answer(signed.node, signed.epoch, signed.seed, signed.seed_b, signed.root)
         return message.digest(self._domain)
 
     def _find(self, opened: OpenedRow) -> Held:
         with self._lock:
-            for key, held in self._held.items():
-                if key[:2] == (opened.epoch, opened.node) and held.signed.root == opened.root:
+            for held in self._of(opened.epoch, opened.node).values():
+                if held.signed.root == opened.root:
                     return held
         raise Refused(404, "H6126", f"no answer of node {opened.node} in epoch {opened.epoch} with this root is held")
 
@@ -264,7 +276,10 @@ class Answers:
         """u of a period and class is at hand: what waited for it is judged."""
         with self._lock:
             found = [
-                (held, opened) for held in self._held.values() for opened in list(held.waiting.values())
+                (held, opened)
+                for by_seeds in self._held.values()
+                for held in by_seeds.values()
+                for opened in list(held.waiting.values())
                 if challenge.key_b(held.work.seed_b, held.work.class_id) == key
             ]  # fmt: skip
         for held, opened in found:
@@ -317,10 +332,6 @@ class Answers:
             table.c.who == self._who, table.c.epoch == work.epoch, table.c.node == work.node,
             table.c.root == held.signed.root,
         )  # fmt: skip
-
-
-def _key(signed: SignedAnswer) -> tuple[int, int, int, int]:
-    return signed.epoch, signed.node, signed.seed, signed.seed_b
 
 
 def _opening(opened: OpenedRow) -> Opening:
