@@ -41,7 +41,7 @@ from keepers.wire.attester_client import make_http
 CLASS = "RTX-4090-24GB"
 #: The same card with a challenge that any CPU answers within a second: n = 256, 2 rounds, 4 s; USD of stake a GPU.
 SMALL = f"{CLASS}-n256"
-CLASSES = {SMALL: "600:256:2:4"}
+CLASSES = {SMALL: "300:256:2:4"}
 GPUS = 2
 #: USD per GPU-hour of a clock that runs 300 times faster: a second here is five minutes there.
 ASKS = {"provider-0": "134.70", "provider-1": "129.60"}

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from keepers.protocol.errors import HearthError
 
@@ -70,6 +71,18 @@ def problem(status: int, code: str, message: str) -> Response:
     """problem+json with the stable code of the error."""
     body = json.dumps({"code": code, "status": status, "title": message}, separators=(",", ":")).encode()
     return Response(status, body, "application/problem+json")
+
+
+def json_response(body: Mapping[str, Any]) -> Response:
+    """200 with a compact JSON object."""
+    return Response(200, json.dumps(body, separators=(",", ":")).encode())
+
+
+def path_number(text: str) -> int:
+    """A number of a path, of at most 10 digits. Refused (400) for anything else."""
+    if not text.isascii() or not text.isdigit() or len(text) > 10:
+        raise Refused(400, "H6105", f"{text[:20]!r} is no number")
+    return int(text)
 
 
 def accepts(version: str | None) -> bool:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from keepers.roles.attester.answers import Answers
 from keepers.wire.codec import ANSWER_LIMIT, OPENING_LIMIT, Decoder, OpenedRow, SignedAnswer, encode
-from keepers.wire.routing import Refused, Request, Response, Route
+from keepers.wire.routing import Request, Response, Route, json_response, path_number
 
 _ANSWER, _OPENED = Decoder(SignedAnswer), Decoder(OpenedRow)
 
@@ -23,14 +20,16 @@ def answer_routes(answers: Answers) -> list[Route]:
         return Response(200, b"true")
 
     def wrong(request: Request) -> Response:
-        return Response(200, encode(answers.wrong(_number(request.params["epoch"]))))
+        return Response(200, encode(answers.wrong(path_number(request.params["epoch"]))))
 
     def state(request: Request) -> Response:
-        epoch, node = _number(request.params["epoch"]), _number(request.params["node"])
-        return _json(answers.state(epoch, node) or {"epoch": epoch, "node": node, "state": "none", "advisory": True})
+        epoch, node = path_number(request.params["epoch"]), path_number(request.params["node"])
+        return json_response(
+            answers.state(epoch, node) or {"epoch": epoch, "node": node, "state": "none", "advisory": True}
+        )
 
     def times(request: Request) -> Response:
-        return _json(answers.times.show(_number(request.params["class"])))
+        return json_response(answers.times.show(path_number(request.params["class"])))
 
     return [
         Route("POST", "/v1/answers", answer, limit=ANSWER_LIMIT),
@@ -39,13 +38,3 @@ def answer_routes(answers: Answers) -> list[Route]:
         Route("GET", "/v1/answers/{epoch}/{node}", state),
         Route("GET", "/v1/classes/{class}", times),
     ]
-
-
-def _json(body: dict[str, Any]) -> Response:
-    return Response(200, json.dumps(body, separators=(",", ":")).encode())
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 10:
-        raise Refused(400, "H6105", f"{text[:20]!r} is no number")
-    return int(text)

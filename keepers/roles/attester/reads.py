@@ -5,22 +5,20 @@ It says nothing that is secret. `…/signed` is what watchers compare: all signa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 from keepers.roles.attester.exchange import Exchange
 from keepers.roles.attester.observe import Seen
 from keepers.wire.codec import encode
-from keepers.wire.routing import Refused, Request, Response, Route
+from keepers.wire.routing import Request, Response, Route, json_response, path_number
 
 
 def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list[Route]:
     """The routes; `last` gives the newest reported epoch."""
 
     def epoch(request: Request) -> Response:
-        number = _number(request.params["epoch"])
-        return _json(
+        number = path_number(request.params["epoch"])
+        return json_response(
             {
                 "epoch": number,
                 "reported": number <= last(),
@@ -37,16 +35,16 @@ def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list
         )
 
     def seat(request: Request) -> Response:
-        numbers = _number(request.params["epoch"]), _number(request.params["seat"])
+        numbers = path_number(request.params["epoch"]), path_number(request.params["seat"])
         return Response(200, encode(exchange.record(*numbers)))
 
     def signed(request: Request) -> Response:
-        return Response(200, encode(exchange.everything(_number(request.params["epoch"]))))
+        return Response(200, encode(exchange.everything(path_number(request.params["epoch"]))))
 
     def node(request: Request) -> Response:
-        number = _number(request.params["node"])
+        number = path_number(request.params["node"])
         slot = seen.last_slot(number)
-        return _json({"node": number, "last_seen": None if slot is None else list(slot), "advisory": True})
+        return json_response({"node": number, "last_seen": None if slot is None else list(slot), "advisory": True})
 
     return [
         Route("GET", "/v1/epochs/{epoch}", epoch),
@@ -54,13 +52,3 @@ def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list
         Route("GET", "/v1/epochs/{epoch}/signed", signed),
         Route("GET", "/v1/nodes/{node}", node),
     ]
-
-
-def _json(body: dict[str, Any]) -> Response:
-    return Response(200, json.dumps(body, separators=(",", ":")).encode())
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 10:
-        raise Refused(400, "H6105", f"{text[:20]!r} is no number")
-    return int(text)
