@@ -68,59 +68,68 @@ def _dot(row: uint256, col: uint256, n: uint256) -> uint256:
     @param n A multiple of 256, at most 65,536; the caller has checked it.
     """
     s: uint256 = 0
-    for turn: uint256 in range(n >> 8, bound=TURNS):
-        ka: uint256 = unsafe_add(row, turn << 2)
-        kb: uint256 = unsafe_add(col, turn << 2)
-        a: uint256 = convert(keccak256(convert(ka, bytes32)), uint256)
-        b: uint256 = convert(keccak256(convert(kb, bytes32)), uint256)
-        t: uint256 = unsafe_add(
+    ka: uint256 = row
+    kb: uint256 = col
+    a0: uint256 = 0
+    b0: uint256 = 0
+    a1: uint256 = 0
+    b1: uint256 = 0
+    a2: uint256 = 0
+    b2: uint256 = 0
+    a3: uint256 = 0
+    b3: uint256 = 0
+    for _: uint256 in range(n >> 8, bound=TURNS):
+        a0 = convert(keccak256(convert(ka, bytes32)), uint256)
+        b0 = convert(keccak256(convert(kb, bytes32)), uint256)
+        a1 = convert(keccak256(convert(unsafe_add(ka, 1), bytes32)), uint256)
+        b1 = convert(keccak256(convert(unsafe_add(kb, 1), bytes32)), uint256)
+        a2 = convert(keccak256(convert(unsafe_add(ka, 2), bytes32)), uint256)
+        b2 = convert(keccak256(convert(unsafe_add(kb, 2), bytes32)), uint256)
+        a3 = convert(keccak256(convert(unsafe_add(ka, 3), bytes32)), uint256)
+        b3 = convert(keccak256(convert(unsafe_add(kb, 3), bytes32)), uint256)
+        s = unsafe_add(
+            s,
             unsafe_add(
-                unsafe_mul(a & LANES, (b >> 12) & LANES), unsafe_mul((a >> 4) & LANES, (b >> 8) & LANES)
-            ),
-            unsafe_add(
-                unsafe_mul((a >> 8) & LANES, (b >> 4) & LANES), unsafe_mul((a >> 12) & LANES, b & LANES)
-            ),
+                unsafe_add(
+                    unsafe_add(
+                        unsafe_add(
+                            unsafe_mul(a0 & LANES, (b0 >> 12) & LANES), unsafe_mul((a0 >> 4) & LANES, (b0 >> 8) & LANES)
+                        ),
+                        unsafe_add(
+                            unsafe_mul((a0 >> 8) & LANES, (b0 >> 4) & LANES), unsafe_mul((a0 >> 12) & LANES, b0 & LANES)
+                        ),
+                    ),
+                    unsafe_add(
+                        unsafe_add(
+                            unsafe_mul(a1 & LANES, (b1 >> 12) & LANES), unsafe_mul((a1 >> 4) & LANES, (b1 >> 8) & LANES)
+                        ),
+                        unsafe_add(
+                            unsafe_mul((a1 >> 8) & LANES, (b1 >> 4) & LANES), unsafe_mul((a1 >> 12) & LANES, b1 & LANES)
+                        ),
+                    ),
+                ),
+                unsafe_add(
+                    unsafe_add(
+                        unsafe_add(
+                            unsafe_mul(a2 & LANES, (b2 >> 12) & LANES), unsafe_mul((a2 >> 4) & LANES, (b2 >> 8) & LANES)
+                        ),
+                        unsafe_add(
+                            unsafe_mul((a2 >> 8) & LANES, (b2 >> 4) & LANES), unsafe_mul((a2 >> 12) & LANES, b2 & LANES)
+                        ),
+                    ),
+                    unsafe_add(
+                        unsafe_add(
+                            unsafe_mul(a3 & LANES, (b3 >> 12) & LANES), unsafe_mul((a3 >> 4) & LANES, (b3 >> 8) & LANES)
+                        ),
+                        unsafe_add(
+                            unsafe_mul((a3 >> 8) & LANES, (b3 >> 4) & LANES), unsafe_mul((a3 >> 12) & LANES, b3 & LANES)
+                        ),
+                    ),
+                ),
+            ) >> 240,
         )
-        a = convert(keccak256(convert(unsafe_add(ka, 1), bytes32)), uint256)
-        b = convert(keccak256(convert(unsafe_add(kb, 1), bytes32)), uint256)
-        t = unsafe_add(
-            t,
-            unsafe_add(
-                unsafe_add(
-                    unsafe_mul(a & LANES, (b >> 12) & LANES), unsafe_mul((a >> 4) & LANES, (b >> 8) & LANES)
-                ),
-                unsafe_add(
-                    unsafe_mul((a >> 8) & LANES, (b >> 4) & LANES), unsafe_mul((a >> 12) & LANES, b & LANES)
-                ),
-            ),
-        )
-        a = convert(keccak256(convert(unsafe_add(ka, 2), bytes32)), uint256)
-        b = convert(keccak256(convert(unsafe_add(kb, 2), bytes32)), uint256)
-        t = unsafe_add(
-            t,
-            unsafe_add(
-                unsafe_add(
-                    unsafe_mul(a & LANES, (b >> 12) & LANES), unsafe_mul((a >> 4) & LANES, (b >> 8) & LANES)
-                ),
-                unsafe_add(
-                    unsafe_mul((a >> 8) & LANES, (b >> 4) & LANES), unsafe_mul((a >> 12) & LANES, b & LANES)
-                ),
-            ),
-        )
-        a = convert(keccak256(convert(unsafe_add(ka, 3), bytes32)), uint256)
-        b = convert(keccak256(convert(unsafe_add(kb, 3), bytes32)), uint256)
-        t = unsafe_add(
-            t,
-            unsafe_add(
-                unsafe_add(
-                    unsafe_mul(a & LANES, (b >> 12) & LANES), unsafe_mul((a >> 4) & LANES, (b >> 8) & LANES)
-                ),
-                unsafe_add(
-                    unsafe_mul((a >> 8) & LANES, (b >> 4) & LANES), unsafe_mul((a >> 12) & LANES, b & LANES)
-                ),
-            ),
-        )
-        s = unsafe_add(s, t >> 240)
+        ka = unsafe_add(ka, 4)
+        kb = unsafe_add(kb, 4)
     return s
 
 

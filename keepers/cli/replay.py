@@ -106,6 +106,8 @@ def summary(document: dict[str, object]) -> str:
         f"tokens     burned {units.say_tokens(get('burned_wei'))} · minted {units.say_tokens(get('minted_wei'))}",
         f"chain      {get('transactions'):,} transactions · {get('gas'):,} gas · {get('reports')} reports,"
         f" {get('report_gas'):,} gas",
+        f"challenge  {get('answers'):,} answers in {get('challenged_epochs')} challenged epochs ·"
+        f" {get('unproven_epochs'):,} node-epochs without a pass that was owed",
         f"time       {units.say_duration(get('virtual_seconds'))} lived in"
         f" {float(str(document['real_seconds'])):.0f} s",
         f"CHECKED    expected {get('expected_paid_wei')} wei · paid {get('paid_wei')} wei · difference"

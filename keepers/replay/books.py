@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from keepers.chain.attestations import Attestations
 from keepers.chain.contracts import Suite
 from keepers.chain.deployment import Deployment
 from keepers.chain.ports import Event, Reader
+from keepers.protocol.counters import Leaf, unproven
 from keepers.protocol.leases import Money as Balances
 from keepers.protocol.leases import Reason, Terms
 from keepers.replay.orders import Take
@@ -86,9 +88,18 @@ def read_money(reader: Reader, record: Deployment, first: int) -> tuple[Money, s
 
 
 def read_effort(
-    wire: ChainTransport, reader: Reader, record: Deployment, first: int, virtual_s: int, real_s: float
+    wire: ChainTransport,
+    reader: Reader,
+    record: Deployment,
+    first: int,
+    follower: Attestations,
+    nodes: int,
+    answers: int,
+    virtual_s: int,
+    real_s: float,
 ) -> Effort:
-    """Transactions and gas from the first block of the deployment on, and those of the reports."""
+    """Transactions and gas from the first block of the deployment on, and those of the reports; challenges from the
+    leaves of the last report. `answers`: how many were signed."""
     head = reader.head().number
     reports = {"0x" + e.tx_hash.hex() for e in reader.events(first, head, "AttestationHub", ("Report", "Voided"))}
     transactions = gas = report_gas = 0
@@ -101,4 +112,8 @@ def read_effort(
                 gas += used
                 if receipt["transactionHash"] in reports:
                     report_gas += used
-    return Effort(len(reports), report_gas, transactions, gas, virtual_s, real_s)
+    last = follower.header(follower.last)
+    missing = sum(unproven(last, Leaf.unpack(follower.leaf(node, follower.last))) for node in range(nodes))
+    return Effort(
+        len(reports), report_gas, transactions, gas, virtual_s, real_s, last.challenged_epochs, answers, missing
+    )

@@ -97,7 +97,17 @@ class Replay:
             skipped=traces.skipped,
             rates=list(traces.rates.values()),
             money=money,
-            effort=read_effort(life.wire, reader, town.record, first, virtual, round(real, 1)),
+            effort=read_effort(
+                life.wire,
+                reader,
+                town.record,
+                first,
+                life.ports.attestations,
+                len(town.node_keys),
+                life.answers(),
+                virtual,
+                round(real, 1),
+            ),
             parameters={
                 "slot_s": SLOT,
                 "epoch_s": EPOCH,

@@ -9,9 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
 
 from keepers.chain.contracts import Suite
 from keepers.chain.ports import BlockRef, Call
+from keepers.gpu.backends.cpu import CpuBackend
+from keepers.gpu.prover import InlineProver
 from keepers.protocol.credits import Balance
 from keepers.protocol.epochs import SLOTS
 from keepers.protocol.errors import HearthError
@@ -22,6 +27,7 @@ from keepers.replay.renter import Renter
 from keepers.replay.town import BASE, PRICE_USD, Post, Town
 from keepers.replay.wire import ChainTransport
 from keepers.roles.agent.role import Agent
+from keepers.roles.agent.tables import AgentAnswer
 from keepers.roles.attester.prices import Fixed, parse_price
 from keepers.roles.attester.role import Attester
 from keepers.roles.settler.decide import Policy as SettlerPolicy
@@ -34,6 +40,7 @@ from keepers.store.migrations import open_store
 from keepers.wire.direct import DirectTransport
 from keepers.wire.routing import Router
 
+ANSWERS: Any = AgentAnswer.__table__  # type: ignore[attr-defined]
 SETTLED_AT = BASE + EPOCH // 2  # chain time at which the set-up is over: well inside epoch 0
 BUY_EPOCH = 3
 WARM_UP_EPOCHS = 27  # about: one to observe, DISPUTE to become usable, one to activate
@@ -61,12 +68,12 @@ class Life:
         calendar = town.record.clock()
         self.ticker = VirtualTicker(self.clock, calendar)
         self.calendar = calendar
-        store = open_store("sqlite://", threaded=False)
+        store = self.store = open_store("sqlite://", threaded=False)
         self.ports = ReplayPorts(settings, town.record, store, self.clock, wire)
         direct = DirectTransport()
         price = parse_price(PRICE_USD)
         self.attesters = [Attester(key, [Fixed(price)]) for key in town.seats]
-        self.agent = Agent(town.node_keys, wait=lambda _: None)
+        self.agent = Agent(town.node_keys, wait=lambda _: None, prover=InlineProver(CpuBackend()))
         self.settler = Settler(town.settler, SettlerPolicy(jail=False))
         self.app = App(
             settings,
@@ -95,6 +102,11 @@ class Life:
         self._warm_up()
         last = self._lease_days()
         self._run_on(last)
+
+    def answers(self) -> int:
+        """Answers to the compute challenge that the nodes signed."""
+        with self.store.read() as connection:
+            return int(connection.execute(select(func.count()).select_from(ANSWERS)).scalar_one())
 
     def close(self) -> None:
         """Let everything go."""

@@ -74,7 +74,10 @@ class Money:
 
 @dataclass(frozen=True)
 class Effort:
-    """What it cost: transactions of the whole run with their gas, reports among them, seconds on both clocks."""
+    """What it cost: transactions of the whole run with their gas, reports among them, seconds on both clocks.
+
+    And the compute challenge: epochs that had one, answers that nodes signed, and epochs of nodes in which a draw was
+    not passed yet, summed over the nodes."""
 
     reports: int
     report_gas: int
@@ -82,6 +85,9 @@ class Effort:
     gas: int
     virtual_seconds: int
     real_seconds: float
+    challenged_epochs: int
+    answers: int
+    unproven_epochs: int
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from keepers.roles.agent.heartbeat import NodeKey
 BASE = 1_700_002_800  # genesis: a whole hour, the same in every replay
 GROUP = 5  # nodes of one provider: several, so that settlements of neighbours go together
 MIN_STAKE_USD = 100  # of a GPU of each class
+CHALLENGE = "256:1:60"  # n, rounds and deadline of every class: a CPU answers in milliseconds
 STAKE_FACTOR = 4  # × the required stake: room for the bonds of all leases at once and for the price
 PRICE_USD = "0.50"  # of a token, constant: the profile's first price
 SHEET = 0  # of the replay profile: no downtime limit, no minimum time
@@ -115,7 +116,7 @@ def deploy(
     for address, amount in tokens.items():
         arguments += ["--tokens", f"{address}={amount}"]
     for model in models:
-        arguments += ["--class", f"{model}={MIN_STAKE_USD}"]
+        arguments += ["--class", f"{model}={MIN_STAKE_USD}:{CHALLENGE}"]
     network.script("seed_local", *arguments)
 
 

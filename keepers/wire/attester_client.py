@@ -21,6 +21,7 @@ from keepers.wire.codec import (
     OpenedRow,
     Proposal,
     SeatSignature,
+    ShownLeaf,
     SignedAnswer,
     encode,
     pack_beats,
@@ -30,6 +31,7 @@ from keepers.wire.timely import TimelyTransport
 
 _RESULTS = msgspec.json.Decoder(list[str])
 _ASKED = msgspec.json.Decoder(list[AskedRow])
+_LEAF = msgspec.json.Decoder(ShownLeaf)
 MAX_ANSWER = 1 << 20
 ANSWER_S = 15.0  # for a request with its whole answer
 
@@ -125,6 +127,13 @@ class AttesterClient:
     def send_opening(self, opening: OpenedRow) -> None:
         """One of the rows that were asked for. Raises Unreachable."""
         self._request("POST", "/v1/openings", encode(opening))
+
+    def leaf(self, epoch: int, node: int) -> ShownLeaf:
+        """A node's leaf after the newest report, with its proof; the caller checks it. Raises Unreachable."""
+        try:
+            return _LEAF.decode(self._request("GET", f"/v1/leaves/{epoch}/{node}", b""))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise self._error("an answer that is no leaf") from error
 
     def get(self, path: str) -> bytes:
         """Body of a read. Raises Unreachable."""

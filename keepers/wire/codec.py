@@ -156,6 +156,16 @@ class ShownRow(msgspec.Struct, array_like=True, forbid_unknown_fields=True, froz
     opened: OpenedRow
 
 
+class ShownLeaf(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """A node's leaf after the report of an epoch, with what ties it to the chain: header word and siblings upwards."""
+
+    epoch: U32
+    node: U24
+    header: Word
+    leaf: Word
+    path: Hashes
+
+
 T = TypeVar("T")
 BEAT_BYTES = 143  # epoch 4 | node 3 | slot 1 | number 6 | block 32 | telemetry 32 | signature 65, big-endian
 _PACKED = struct.Struct(">II6s32s32s65s")

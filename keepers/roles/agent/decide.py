@@ -27,7 +27,8 @@ class NodeFacts:
 @dataclass(frozen=True)
 class OwedFacts:
     """A node when the seed of an epoch is there. `free`: GPUs that no lease held at the seed; `drawn`: the lot fell on
-    it; `unproven`: u of its leaf, None where the reports up to this epoch are not known here."""
+    it; `unproven`: u of its leaf, None where the reports up to this epoch are not known here; `later`: a seat will
+    know in a moment."""
 
     node: int
     epoch: int
@@ -42,6 +43,10 @@ class OwedFacts:
     drawn: bool
     unproven: bool | None
     opt_in: bool
+    later: bool = False
+
+
+UNKNOWN = "unknown"  # whether a draw of before is still owed
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def owed(facts: OwedFacts) -> Owed:
     if facts.opt_in:
         return Owed(facts, True, "opted-in")
     if facts.unproven is None:
-        return Owed(facts, True, "unknown")
+        return Owed(facts, not facts.later, UNKNOWN)
     return Owed(facts, True, "unproven") if facts.unproven else Owed(facts, False, "not-drawn")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from keepers.chain.challenges import Challenges, Drawn, Size
 from keepers.chain.fees import quote
@@ -13,8 +14,9 @@ from keepers.protocol.counters import Leaf
 from keepers.protocol.epochs import SLOTS
 from keepers.protocol.errors import HearthError
 from keepers.protocol.nodes import CHECK_IN_GAS, Node
-from keepers.roles.agent.decide import CheckInPolicy, NodeFacts, OwedFacts, SlotFacts
+from keepers.roles.agent.decide import UNKNOWN, CheckInPolicy, NodeFacts, OwedFacts, SlotFacts, owed
 from keepers.roles.agent.heartbeat import NodeKey
+from keepers.roles.agent.leaves import Asked
 from keepers.runtime.role import Context
 
 
@@ -117,8 +119,10 @@ def observe_owed(
     drawn: Drawn,
     muted: Collection[int],
     at: BlockRef,
+    ask: Asked,
 ) -> tuple[tuple[OwedFacts, ...], dict[int, tuple[int, Size]]]:
-    """Facts of every node at the seed of an epoch; class and work of those whose class is challenged."""
+    """Facts of every node at the seed of an epoch; class and work of those whose class is challenged. `ask` is asked
+    for u of the nodes for which nothing else decides and no report is followed here."""
     registry = context.suite.registry
     count = registry.count(at=at)
     known = [key for key in nodes if key.node < count]
@@ -135,23 +139,22 @@ def observe_owed(
     facts = []
     for key in nodes:
         node = words.get(key.node, Node())
-        facts.append(
-            OwedFacts(
-                node=key.node,
-                epoch=drawn.epoch,
-                known=key.node in words,
-                status=node.status,
-                first=node.first,
-                since=node.since,
-                own_key=keys.get(key.node) == key.signer.address,
-                muted=key.node in muted,
-                challenged=key.node in sizes,
-                free=free.get(key.node, 0),
-                drawn=is_drawn(drawn.seed, key.node, rate),
-                unproven=_unproven(context, key.node, drawn.epoch),
-                opt_in=bool(getattr(node, "opt_in", 0)),
-            )
+        each = OwedFacts(
+            node=key.node,
+            epoch=drawn.epoch,
+            known=key.node in words,
+            status=node.status,
+            first=node.first,
+            since=node.since,
+            own_key=keys.get(key.node) == key.signer.address,
+            muted=key.node in muted,
+            challenged=key.node in sizes,
+            free=free.get(key.node, 0),
+            drawn=is_drawn(drawn.seed, key.node, rate),
+            unproven=_unproven(context, key.node, drawn.epoch),
+            opt_in=bool(node.opt_in),
         )
+        facts.append(replace(each, unproven=ask(key.node)) if owed(each).reason == UNKNOWN else each)
     return tuple(facts), sizes
 
 

@@ -37,6 +37,7 @@ from keepers.roles.agent.act import check_in, remember
 from keepers.roles.agent.answering import Answerer
 from keepers.roles.agent.decide import AgentPlan, CheckIn, CheckInPolicy, NodeFacts, Owed, OwedFacts, SlotFacts
 from keepers.roles.agent.heartbeat import Beater, NodeKey, SlotResult
+from keepers.roles.agent.leaves import Leaves
 from keepers.roles.agent.observe import observe_nodes, observe_owed, observe_slot
 from keepers.runtime.clock import VirtualClock
 from keepers.runtime.role import Context, Retry, Role, Skip
@@ -50,6 +51,7 @@ SEND_TIMEOUT_S = 5.0
 CHECK_IN_SHARE = 0.8
 FLUSH_S = 5.0  # between repeats: with a send that hangs, ten seconds at most until a seat that is back is found
 CHALLENGE_S = 2.0  # between looks for a seed and at the prover, and between repeats of an answer
+PATIENCE_S = 3.0  # a seat may take to follow to the report of a seed; a quarter of a deadline where that is shorter
 MAX_SEATS = 31
 
 
@@ -134,6 +136,7 @@ class Agent(Role[AgentView, Plan]):
         self._clients: dict[tuple[int, str], AttesterClient] = {}
         self._notes: dict[int, str] = {}
         self._answer_pool: ThreadPoolExecutor | None = None
+        self._unsure_until = 0.0  # seats are asked again until then, 0 = nothing is open
         self._challenge_seen = b""  # head at which the seeds were last read
 
     def signers(self) -> Sequence[Signer]:
@@ -248,12 +251,28 @@ class Agent(Role[AgentView, Plan]):
         self._challenge_seen = at.hash
         # of the epoch before something may still be under way when this one has no seed yet
         gone = drawn is None and (self.answerer.open() if known is None else known.epoch == epoch)
-        if drawn is not None and drawn != known:
-            facts, sizes = observe_owed(self.context, self.nodes, self._challenges, drawn, self.beater.muted, at)
-            return ChallengeView(self._committee(epoch, at), True, drawn, facts, sizes)
+        if drawn is not None and (drawn != known or self._unsure_until):
+            return self._owed(drawn, at, drawn != known)
         if not gone and not self.answerer.open():
             raise Skip("no challenge is open")
         return ChallengeView(self._committee(epoch if known is None else known.epoch, at), gone, drawn)
+
+    def _owed(self, drawn: Drawn, at: BlockRef, new: bool) -> ChallengeView:
+        """What is owed to the seeds. Where a seat may soon know more of a node, that node waits for a few seconds."""
+        now = self.context.clock.precise()
+        committee = self._committee(drawn.epoch, at)
+        leaves = Leaves(self.context, drawn.epoch, self._seats(committee), at)
+        facts, sizes = observe_owed(
+            self.context, self.nodes, self._challenges, drawn, self.beater.muted, at, leaves.unproven
+        )  # fmt: skip
+        if new:
+            shortest = min((size.deadline for _, size in sizes.values()), default=0)
+            self._unsure_until = now + min(PATIENCE_S, shortest / 4)
+        if leaves.later and now < self._unsure_until:
+            facts = tuple(replace(each, later=True) for each in facts)
+        else:
+            self._unsure_until = 0.0
+        return ChallengeView(committee, True, drawn, facts, sizes)
 
     def decide(self, view: AgentView) -> Plan:
         if isinstance(view, ChallengeView):

@@ -1,20 +1,25 @@
-"""What anybody may ask an attester: GET /v1/epochs/{epoch}, …/seats/{seat}, …/signed, and /v1/nodes/{node}.
+"""What anybody may ask an attester: GET /v1/epochs/{epoch}, …/seats/{seat}, …/signed, /v1/nodes/{node}, and
+/v1/leaves/{epoch}/{node}.
 
-It says nothing that is secret. `…/signed` is what watchers compare: all signatures of an epoch that are held here.
+It says nothing that is secret. `…/signed` is what watchers compare: all signatures of an epoch that are held here. A
+leaf comes with its proof, so nobody has to believe it: agents learn from it whether a draw is still owed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from keepers.protocol.uptime_tree import UptimeTree
 from keepers.roles.attester.exchange import Exchange
 from keepers.roles.attester.observe import Seen
-from keepers.wire.codec import encode
-from keepers.wire.routing import Request, Response, Route, json_response, path_number
+from keepers.wire.codec import ShownLeaf, encode
+from keepers.wire.routing import Refused, Request, Response, Route, json_response, path_number
 
 
-def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list[Route]:
-    """The routes; `last` gives the newest reported epoch."""
+def read_routes(
+    exchange: Exchange, seen: Seen, last: Callable[[], int], tree: Callable[[], UptimeTree | None]
+) -> list[Route]:
+    """The routes; `last` gives the newest reported epoch, `tree` the leaves after it."""
 
     def epoch(request: Request) -> Response:
         number = path_number(request.params["epoch"])
@@ -46,9 +51,23 @@ def read_routes(exchange: Exchange, seen: Seen, last: Callable[[], int]) -> list
         slot = seen.last_slot(number)
         return json_response({"node": number, "last_seen": None if slot is None else list(slot), "advisory": True})
 
+    def leaf(request: Request) -> Response:
+        number, index = path_number(request.params["epoch"]), path_number(request.params["node"])
+        now = tree()
+        # the newest only: an older one would have to be built again for whoever asks
+        if now is None or now.header.epoch != number or index >= now.header.count:
+            raise Refused(404, "H6302", f"epoch {number} is not the newest here, or has no node {index}")
+        shown = ShownLeaf(number, index, _word(now.header.pack()), _word(now.word(index)), b"".join(now.proof(index)))
+        return Response(200, encode(shown))
+
     return [
         Route("GET", "/v1/epochs/{epoch}", epoch),
         Route("GET", "/v1/epochs/{epoch}/seats/{seat}", seat),
         Route("GET", "/v1/epochs/{epoch}/signed", signed),
         Route("GET", "/v1/nodes/{node}", node),
+        Route("GET", "/v1/leaves/{epoch}/{node}", leaf),
     ]
+
+
+def _word(value: int) -> bytes:
+    return value.to_bytes(32, "big")

@@ -146,7 +146,7 @@ class Attester(Role[AttesterView, AttesterPlan]):
             ),
             *desk.exchange.routes(),
             *answer_routes(desk.answers),
-            *read_routes(desk.exchange, desk.seen, lambda: desk.last),
+            *read_routes(desk.exchange, desk.seen, lambda: desk.last, lambda: desk.tree),
         ]
 
     # ------------------------------------------------------------------ the cycle

@@ -57,6 +57,8 @@ def test_replay__every_lease_to_the_wei(inputs: Inputs, tmp_path: Path) -> None:
     assert (document["difference_wei"], document["held_wei"]) == (0, 0)
     assert document["deposited_wei"] == document["paid_wei"] + document["returned_wei"]
     assert document["minted_wei"] <= document["burned_wei"]
+    assert document["challenged_epochs"] > 0
+    assert document["answers"] >= 2 * document["parameters"]["warm_up_epochs"] > 0  # Pending nodes owe one each epoch
     assert (document["jobs"], document["leases"], document["unmatched"], document["skipped"]) == (6, 4, 1, 1)
     assert len((tmp_path / "leases.csv").read_text().splitlines()) == 5
     assert heard == sorted(heard)

@@ -29,12 +29,13 @@ LINE = Line("j", 0, "n0", 2, 10, 100, 200, 20, 1_600)
 REPORT = Report(
     gpus_of={"n0": 2}, jobs=3, leases=[ROW], bill=Bill((LINE,), ("k",)), unmatched={"k": {"full": 1}},
     skipped=[Skipped("jobs.csv", 4, "l", "no duration")], rates=[rate_of("t4", Fraction(1), "fixed")],
-    money=Money(1, 2, 3, 4), effort=Effort(5, 6, 7, 8, 9, 1.5), parameters={"slot_s": 300}, seed=1,
+    money=Money(1, 2, 3, 4), effort=Effort(5, 6, 7, 8, 9, 1.5, 10, 11, 12), parameters={"slot_s": 300}, seed=1,
 )  # fmt: skip
 FIELDS = {
     "nodes", "jobs", "leases", "unmatched", "skipped", "attested_seconds", "wall_seconds", "deposited_wei", "paid_wei",
     "bounties_wei", "fees_wei", "returned_wei", "burned_wei", "minted_wei", "expected_paid_wei", "difference_wei",
     "reports", "report_gas", "transactions", "gas", "virtual_seconds", "real_seconds", "seed",
+    "challenged_epochs", "answers", "unproven_epochs",
 }  # fmt: skip
 
 

@@ -21,6 +21,8 @@ FACTS = OwedFacts(
     ({"drawn": False}, False, "not-drawn"),
     ({"drawn": False, "unproven": True}, True, "unproven"),
     ({"drawn": False, "unproven": None}, True, "unknown"),
+    ({"drawn": False, "unproven": None, "later": True}, False, "unknown"),
+    ({"later": True}, True, "drawn"),
     ({"drawn": False, "opt_in": True}, True, "opted-in"),
     ({"drawn": False, "status": Status.PENDING}, True, "pending"),
     ({"drawn": False, "status": Status.JAILED}, True, "jailed"),

@@ -84,6 +84,7 @@ def test_a_false_answer__fails_with_every_seat_and_leaves_evidence() -> None:
 @pytest.mark.parametrize("gpus", [1, 2])
 def test_a_leased_gpu__is_not_asked(gpus: int) -> None:
     town = Town(nodes=1, gpus=2, challenge=SMALL, prover=prover())
+    town.world.challenge.rate = 10_000  # the lot falls on everybody
     town.run_epochs(7)
     assert statuses(town) == [Status.ACTIVE]
     town.rent(0, 6 * 3_600, gpus=gpus)
