@@ -106,6 +106,8 @@ fuzz: install contracts
 	@$(BIN)/python -m tests.fuzz.refute --mutants --attempts 20000 --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.answers --answers $${ANSWERS:-10000} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.answers --wrong --answers $${ANSWERS:-10000} --seed $${SEED:-0}
+	@$(BIN)/python -m tests.fuzz.elements --elements $${ELEMENTS:-100000} --seed $${SEED:-0}
+	@$(BIN)/python -m tests.fuzz.refutations --answers $${REFUTED:-900} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.positions --records $${RECORDS:-1 64 65 20000} --seed $${SEED:-0}
 	@$(BIN)/python -m tests.fuzz.parsers --inputs $${INPUTS:-1000000} --seed $${SEED:-0}
 

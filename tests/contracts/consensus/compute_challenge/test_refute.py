@@ -10,6 +10,7 @@ import pytest
 from keepers.protocol.challenge import entry_of, verdict
 from tests.contracts.consensus.compute_challenge.conftest import GPUS, MIN_STAKE, ROUNDS, Court, N
 from tests.contracts.consensus.drafts import events
+from tests.fuzz import refutations
 from tests.support.actors import OWNER, PROVIDER, SETTLER, STRANGER, Actor, Domain, keccak, node_key
 from tests.support.constants import CURVE_ORDER, GWEI
 from tests.support.products import Claim
@@ -109,6 +110,11 @@ def test_the_largest_products__a_chunk_of_garbage__falls(suite: Suite, n: int) -
     court = Court.of(suite, n=n, rounds=512, gpus=16)
     court.fell(court.pretended(15, 256, n - 1, n - 1))
     assert court.status == FAULTED
+
+
+def test_every_size__noise_falls_and_mended_it_stands() -> None:
+    with boa.env.anchor():
+        assert set(refutations.run(9, 1).values()) == {1}
 
 
 def test_the_longest_list__two_places_that_meet_at_the_top__falls(suite: Suite) -> None:
