@@ -98,9 +98,8 @@ def main() -> int:
         print(f"WRONG {error}", file=sys.stderr)
         return 1
     sizes = ", ".join(f"{n}: {k:,}" for n, k in sorted(done.items()))
-    print(
-        f"bytecode   {options.answers:,} wrong entries fall, mended they stand ({sizes}), {time.monotonic() - began:.0f} s"
-    )
+    took = time.monotonic() - began
+    print(f"bytecode   {options.answers:,} wrong entries fall, mended they stand ({sizes}), {took:.0f} s")
     return 0
 
 
