@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from keepers.chain.contracts import Suite
+from keepers.chain.heads import last_before
 from keepers.chain.ports import BlockRef, Call, Reader
 from keepers.protocol.challenge import first_seeded
 from keepers.protocol.epochs import Calendar
@@ -103,7 +104,7 @@ class Challenges:
     def free(self, nodes: Mapping[int, Node], seed_time: int, at: BlockRef) -> dict[int, int]:
         """Free GPUs at the seed of each node given (index -> node word at any block: GPUs never change)."""
         with self._lock:
-            block = self._last_before(seed_time, at)
+            block = last_before(self._reader.block, seed_time, at)
             self._follow(at)
             wanted = [
                 number
@@ -152,27 +153,3 @@ class Challenges:
                 kept[number] = lease if lease.finished <= final else replace(lease, finished=0, finished_at=0)
         self._leases = kept
         self._next = min(self._next, max(self._first, final + 1))
-
-    def _last_before(self, moment: int, at: BlockRef) -> BlockRef:
-        """The last block with timestamp < moment, by bisection below `at`."""
-        if at.timestamp < moment:
-            return at
-        low, high = 0, at.number
-        best = self._reader.block(0)
-        # the seed is recent: double the step back first
-        step = 1
-        while high - step > 0:
-            block = self._reader.block(high - step)
-            if block is not None and block.timestamp < moment:
-                low, best = block.number, block
-                break
-            high, step = high - step, step * 2
-        while high - low > 1:
-            middle = (low + high) // 2
-            block = self._reader.block(middle)
-            if block is not None and block.timestamp < moment:
-                low, best = middle, block
-            else:
-                high = middle
-        assert best is not None
-        return best

@@ -6,13 +6,14 @@ blocks on local networks (anvil's "finalized" is merely the newest block less 64
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from keepers.chain.ports import BlockRef
 from keepers.protocol.errors import HearthError
 
-__all__ = ["BlockRef", "BlockSource", "Finality", "Heads"]
+__all__ = ["BlockRef", "BlockSource", "Finality", "Heads", "last_before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +87,32 @@ class Heads:
         if found is None:
             raise HearthError("H2001", "no endpoint has a final block")
         return found
+
+
+def last_before(block: Callable[[int], BlockRef | None], moment: int, at: BlockRef) -> BlockRef:
+    """The last block up to `at` with timestamp < moment (seconds); the first block where there is none.
+
+    `block(number)` reads one, None where an endpoint has none. Steps back from `at` double until a block is early
+    enough, then the gap is halved: 2·log2(d) reads for a block d before `at`. Raises H2001 without a first block.
+    """
+    if at.timestamp < moment:
+        return at
+    high, step = at.number, 1
+    low, best = 0, None
+    while high - step > 0:
+        found = block(high - step)
+        if found is not None and found.timestamp < moment:
+            low, best = found.number, found
+            break
+        high, step = high - step, step * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = block(middle)
+        if found is not None and found.timestamp < moment:
+            low, best = middle, found
+        else:
+            high = middle
+    best = best or block(0)
+    if best is None:
+        raise HearthError("H2001", "no endpoint has the first block", next=("check the chain behind --rpc",))
+    return best

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from keepers.chain.contracts import Suite
+from keepers.chain.heads import last_before
 from keepers.chain.ports import BlockRef, Event, Reader
 from keepers.protocol.epochs import SLOTS, Calendar
 from keepers.protocol.merge import FAILED, PASSED, Body, SnapshotNode
@@ -113,27 +114,8 @@ class Snapshots:
             self._known[known.epoch] = Snapshot(**{**vars(known), "final": True})
         return True
 
-    def _last_before(self, moment: int, at: BlockRef) -> BlockRef:
-        """The last block with timestamp < moment, by bisection below `at`."""
-        if at.timestamp < moment:
-            return at
-        low = self._base.block.number if self._base and self._base.block.timestamp < moment else self._first_block
-        low, high = max(0, low - 1), at.number
-        best = self._reader.block(low)
-        if best is None or best.timestamp >= moment:
-            low, best = 0, self._reader.block(0)
-        while high - low > 1:
-            middle = (low + high) // 2
-            block = self._reader.block(middle)
-            if block is not None and block.timestamp < moment:
-                low, best = middle, block
-            else:
-                high = middle
-        assert best is not None
-        return best
-
     def _build(self, epoch: int, at: BlockRef) -> Snapshot | None:
-        block = self._last_before(self._calendar.start(epoch), at)
+        block = last_before(self._reader.block, self._calendar.start(epoch), at)
         self._committees.refresh(at)
         committee = self._committees.of_epoch(epoch)
         if committee is None:
