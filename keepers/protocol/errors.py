@@ -289,6 +289,12 @@ CODES = _table(
     ),
     Code("H6705", "what was found pays less than its gas and is left to others", "set watcher.unpaid, or wait", 9),
     Code("H6706", "seats that signed a refuted report were not punished yet", "hearth watcher --submit does it", 9),
+    Code(
+        "H6707",
+        "a node's answer to the compute challenge is false, and nobody has refuted it",
+        "hearth watcher --submit refutes it while its window is open",
+        9,
+    ),
     # ---- 7 deployment
     Code("H7101", "the profile is not usable", "correct it; nothing was sent", 2),
     Code("H7102", "the plan is stale", "make a new plan with --dry-run"),

@@ -5,7 +5,7 @@ Source: docs/protocol.md §8, "Refutation".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from keepers.chain.contracts import ComputeChallenge
@@ -16,11 +16,13 @@ from keepers.sdk.base import Base, Progress
 from keepers.sdk.session import Step
 from keepers.wire.codec import Decoder, ShownRow
 from keepers.wire.committee import Committees
+from keepers.wire.false_answers import next_first, page_path, read_page
 from keepers.wire.proof_file import SCHEMA, decode_proof, proof_data
 from keepers.wire.refuting import Judge, Judged, Proof, Stake, Standing, code_of
 from keepers.wire.routing import Refused
 
 MAX_BYTES = 8 << 20  # of a file of bad answers: thirty rows of the largest class
+MAX_PAGES = 8  # of a seat
 _ROWS, _ROW = Decoder(list[ShownRow]), Decoder(ShownRow)
 Bad = ShownRow | Proof
 Fetch = Callable[[str], bytes]
@@ -78,7 +80,7 @@ class Challenges(Base):
         return tuple(found)
 
     def shown_by_seats(self, epoch: int, node: int | None, fetch: Fetch) -> tuple[ShownRow, ...]:
-        """What the seats of an epoch show as false, each answer's row once. A seat that does not answer is passed over.
+        """What the seats of an epoch show as false, each row once. A seat that does not answer is passed over.
 
         Raises H2007 where none of them answers.
         """
@@ -91,15 +93,14 @@ class Challenges(Base):
         found: dict[tuple[int, bytes, int, int, int], ShownRow] = {}
         answered = 0
         for endpoint in endpoints:
+            base = endpoint.url.rstrip("/")
             try:
-                rows = _ROWS(fetch(f"{endpoint.url.rstrip('/')}/v1/answers/{epoch}/false"))
+                for row in _rows_of(lambda path, base=base: fetch(base + path), epoch, node):  # type: ignore[misc]
+                    place = row.opened.place
+                    found[row.answer.node, row.answer.root, place.gpu, place.round, place.row] = row
             except (HearthError, Refused):
                 continue
             answered += 1
-            for row in rows:
-                if row.answer.epoch == epoch and node in (None, row.answer.node):
-                    place = row.opened.place
-                    found[row.answer.node, row.answer.root, place.gpu, place.round, place.row] = row
         if not answered:
             raise HearthError(
                 "H2007", f"no seat of epoch {epoch} answers", why=(f"{len(endpoints)} were asked",),
@@ -163,6 +164,17 @@ class Challenges(Base):
         """Wei that the pool gave this key for slashes of a block."""
         events = self.reader.events(block, block, "StakingPool", ("Slashed",))
         return sum(int(e["reward"]) * 10**9 for e in events if str(e["finder"]).lower() == self.address)
+
+
+def _rows_of(get: Fetch, epoch: int, node: int | None) -> Iterator[ShownRow]:
+    """What one seat shows as false of an epoch, or of a node of it."""
+    first = node or 0
+    for _ in range(MAX_PAGES if node is None else 1):
+        rows = read_page(get(page_path(epoch, first)), epoch, first)
+        yield from (row for row in rows if node in (None, row.answer.node))
+        if not rows:
+            return
+        first = next_first(rows)
 
 
 def _is_row(body: bytes) -> bool:

@@ -22,7 +22,7 @@ from keepers.protocol.messages import Answer, Domain
 from keepers.protocol.nodes import Node
 from keepers.protocol.reverts import REVERTS
 from keepers.protocol.stake import FAULT_PERIODS, Own, Unbonding, required, slash_cut
-from keepers.protocol.units import M32, M40
+from keepers.protocol.units import M32
 from keepers.wire.codec import ShownRow, SignedAnswer
 from keepers.wire.signatures import BadSignature, recover
 
@@ -105,7 +105,7 @@ def digest_of(answer: SignedAnswer, domain: Domain) -> bytes:
 @dataclass(frozen=True)
 class Facts:
     """What one block says of a node and an epoch. `key`: of the node in the epoch, lower case; seeds 0, 0: none;
-    `units` of the class a GPU (1e-9 USD); `fault`: the contract's word; `deadline`: last second."""
+    `units` of the class a GPU (1e-9 USD); `fault`: epoch of the last one, 0 = none; `deadline`: last second."""
 
     node: Node | None
     key: str = ""
@@ -123,10 +123,11 @@ class Facts:
         a = answer
         return Work(a.node, a.epoch, a.seed, a.seed_b, self.node.class_id, self.n, self.rounds, self.node.gpus)
 
-    def slash_units(self, period_seconds: int) -> int:
+    def slash_units(self, calendar: Calendar) -> int:
         """Units that a refutation asks of the pool: twice the class's within 30 PERIODs of the last fault."""
         assert self.node is not None
-        again = self.fault and self.now <= (self.fault >> 32 & M40) + FAULT_PERIODS * period_seconds
+        covered = self.fault + FAULT_PERIODS * calendar.epochs_per_period
+        again = self.fault != 0 and calendar.epoch(self.now) <= covered
         return self.units * self.node.gpus * (2 if again else 1)
 
 
@@ -199,7 +200,7 @@ class Judge:
         own, unbonding, ceiling, price = self.reader.read_many(
             [*(pool.view(name, provider) for name in names), pool.view("stake_price")], at
         )
-        units = min(facts.slash_units(self.calendar.period_seconds), int(ceiling))
+        units = min(facts.slash_units(self.calendar), int(ceiling))
         tickets = Unbonding.unpack(int(unbonding))
         # how many tickets are damages, of which a finder gets nothing, no view tells: none is counted on
         cut = slash_cut(
@@ -300,8 +301,8 @@ class Judge:
             )
         if facts.now > facts.deadline:
             return Standing.CLOSED, f"it could be refuted until {facts.now - facts.deadline} s ago"
-        if answer.epoch <= facts.fault & M32 and facts.fault:
-            return Standing.SAME_FAULT, f"the node was faulted in epoch {facts.fault & M32} already"
+        if answer.epoch <= facts.fault:
+            return Standing.SAME_FAULT, f"the node was faulted in epoch {facts.fault} already"
         return None
 
     # ---- the entries

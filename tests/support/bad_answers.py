@@ -66,7 +66,7 @@ def deployment() -> Deployment:
 
 @dataclass
 class Chain:
-    """A reader, and an outbox that mines each row at once. `fault`: the contract's word of the node."""
+    """A reader, and an outbox that mines each row at once. `fault`: epoch of the node's last one."""
 
     deployment: Any = field(default_factory=deployment)
     now: int = 0
@@ -156,7 +156,7 @@ class Chain:
         said, right = challenge.verdict(WORK, root, shown)
         if said == right:
             raise ValueError("challenge: element is right")
-        self.fault = self.now << 32 | self.calendar.epoch(self.now)
+        self.fault = self.calendar.epoch(self.now)
         made = {"node": node, "epoch": epoch, "finder": self.address}
         for contract, name, args in (
             ("ComputeChallenge", "Refuted", made),

@@ -1,4 +1,5 @@
-"""POST /v1/{answers, openings} of nodes; GET /v1/answers/{epoch}/false, …/{node}, /v1/classes/{class} for anybody."""
+"""POST /v1/{answers, openings} of nodes; for anybody GET /v1/answers/{epoch}/false[/{first node of the page}],
+/v1/answers/{epoch}/{node}, /v1/classes/{class}."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ def answer_routes(answers: Answers) -> list[Route]:
         return Response(200, b"true")
 
     def wrong(request: Request) -> Response:
-        return Response(200, encode(answers.wrong(path_number(request.params["epoch"]))))
+        first = path_number(request.params.get("first", "0"))
+        return Response(200, encode(answers.wrong(path_number(request.params["epoch"]), first)))
 
     def state(request: Request) -> Response:
         epoch, node = path_number(request.params["epoch"]), path_number(request.params["node"])
@@ -35,6 +37,7 @@ def answer_routes(answers: Answers) -> list[Route]:
         Route("POST", "/v1/answers", answer, limit=ANSWER_LIMIT),
         Route("POST", "/v1/openings", opening, limit=OPENING_LIMIT),
         Route("GET", "/v1/answers/{epoch}/false", wrong),
+        Route("GET", "/v1/answers/{epoch}/false/{first}", wrong),
         Route("GET", "/v1/answers/{epoch}/{node}", state),
         Route("GET", "/v1/classes/{class}", times),
     ]

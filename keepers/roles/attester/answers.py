@@ -37,7 +37,7 @@ _OPENINGS: Any = AttesterOpening.__table__  # type: ignore[attr-defined]
 _SECRETS: Any = AttesterSecret.__table__  # type: ignore[attr-defined]
 _ANSWER = msgspec.json.Decoder(SignedAnswer)
 _OPENED = msgspec.json.Decoder(OpenedRow)
-MAX_SHOWN = 3  # rows of n = 65,536 that fit into an answer of a seat (1 MiB)
+MAX_SHOWN, MAX_SHOWN_BYTES = 64, 1_000_000  # nodes on a page of false answers; three of n = 65,536
 ALL = (1 << OPENINGS) - 1
 
 
@@ -180,17 +180,30 @@ class Answers:
             return {"epoch": epoch, "node": node, "seconds": round(held.seconds, 3), "rows": rows, "state": verdict,
                     "advisory": True}  # fmt: skip
 
-    def wrong(self, epoch: int) -> list[ShownRow]:
-        """Evidence of false answers of an epoch, at most MAX_SHOWN."""
+    def wrong(self, epoch: int, first: int = 0) -> list[ShownRow]:
+        """A page of evidence of false answers of an epoch: a row a node, by node, from node `first` on."""
         chosen = and_(_OPENINGS.c.who == self._who, _OPENINGS.c.epoch == epoch, _OPENINGS.c.wrong.is_(True))
         joined = and_(
             _ANSWERS.c.who == self._who, _ANSWERS.c.epoch == _OPENINGS.c.epoch, _ANSWERS.c.node == _OPENINGS.c.node,
             _ANSWERS.c.root == _OPENINGS.c.root,
         )  # fmt: skip
-        query = select(_ANSWERS.c.answer, _OPENINGS.c.opened).where(chosen).where(joined).limit(MAX_SHOWN)
+        node = _OPENINGS.c.node
+        nodes = select(node).where(chosen, node >= first).distinct().order_by(node).limit(MAX_SHOWN)
+        # the newest of several: a reorg drew other seeds, and to the former ones nothing is a lie
+        newest = _ANSWERS.c.arrived.desc()
+        one = select(_ANSWERS.c.answer, _OPENINGS.c.opened).where(chosen).where(joined).order_by(newest).limit(1)
+        shown: list[ShownRow] = []
+        size = 0
         with self._store.read() as connection:
-            rows = connection.execute(query).all()
-        return [ShownRow(_ANSWER.decode(row.answer), _OPENED.decode(row.opened)) for row in rows]
+            for found in connection.execute(nodes).scalars().all():
+                row = connection.execute(one.where(node == found)).first()
+                if row is None:
+                    continue
+                size += len(row.answer) + len(row.opened)
+                if shown and size > MAX_SHOWN_BYTES:
+                    break
+                shown.append(ShownRow(_ANSWER.decode(row.answer), _OPENED.decode(row.opened)))
+        return shown
 
     # ---- the store
 

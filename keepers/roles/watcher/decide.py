@@ -1,13 +1,15 @@
 """What to do about each finding, as a pure function of what is found and how the chain stands.
 
 A finder commits before it proves, or whoever copies the proof takes its place. It does not wait for that where the
-window is about to close: that a false report falls matters more than who is paid for it.
+window is about to close: that a false report falls matters more than who is paid for it. A false answer is refuted by
+nobody who has not committed, so there the commitment comes first in any case.
 """
 
 from __future__ import annotations
 
 from keepers.protocol.units import BPS
 from keepers.roles.watcher.facts import (
+    ANSWER,
     CHECK_IN,
     EQUIVOCATION,
     FALSE,
@@ -49,7 +51,7 @@ def _judge(view: WatcherView, finding: Finding) -> tuple[State, str]:
     hurried = finding.deadline != 0 and finding.deadline - view.now <= view.hurry
     if finding.kind == CHECK_IN and not hurried and _another_first(view, finding):
         return State.WAITING, ""
-    if not takes_commitment(finding) or hurried:
+    if not takes_commitment(finding) or (hurried and finding.kind != ANSWER):
         return State.OPEN, "prove"
     if finding.committed == 0:
         return State.OPEN, "commit"
@@ -63,7 +65,9 @@ def is_late(view: WatcherView, finding: Finding) -> bool:
 
 
 def takes_commitment(finding: Finding) -> bool:
-    """Whether a finder is paid for it, and therefore commits first."""
+    """Whether a finder commits first: who is paid for it, and whoever refutes an answer."""
+    if finding.kind == ANSWER:
+        return True
     return finding.bounty > 0 and (finding.kind in FALSE or finding.kind == EQUIVOCATION)
 
 
@@ -87,10 +91,12 @@ def code_of(kind: str, state: State) -> str:
     """The code of an alarm: what was found, or that nothing can be done about it."""
     if state in (State.OURS, State.OTHER, State.GONE):
         return ""
-    if state in (State.LATE, State.UNPROVABLE):
-        return "H6704"
     if state is State.UNPAID:
         return "H6705"
+    if kind == ANSWER:
+        return "H6707"
+    if state in (State.LATE, State.UNPROVABLE):
+        return "H6704"
     return {CHECK_IN: "H6702", EQUIVOCATION: "H6703", PUNISH: "H6706"}.get(kind, "H6701")
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 ROOT, LENGTH, RECORD, HEADER = "root", "length", "record", "header"
-CHECK_IN, EQUIVOCATION, PUNISH = "check-in", "equivocation", "punish"
+CHECK_IN, EQUIVOCATION, PUNISH, ANSWER = "check-in", "equivocation", "punish", "answer"
 FALSE = (ROOT, LENGTH, RECORD)  # reports that `refute` fells
-KINDS = (*FALSE, HEADER, CHECK_IN, EQUIVOCATION, PUNISH)
+KINDS = (*FALSE, HEADER, CHECK_IN, EQUIVOCATION, PUNISH, ANSWER)
 
 
 class State(StrEnum):

@@ -1,5 +1,5 @@
 """What is false now, each with what the chain says about it and the calls that prove it: reports that the books do not
-bear out, check-ins that were denied, seats that signed twice, signers who were not punished yet."""
+bear out, check-ins that were denied, seats that signed twice, signers who were not punished yet, false answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from keepers.chain.contracts import Suite
 from keepers.chain.ports import OPEN_STATES, ZERO_ADDRESS, BlockRef, Call, Reader, Sent, TxState
 from keepers.protocol.hashing import keccak
 from keepers.protocol.messages import Domain, Report
+from keepers.protocol.nodes import Status
 from keepers.protocol.refute import Refutation, find
 from keepers.protocol.report import Facts
 from keepers.protocol.seats import Seat, bounty
@@ -18,6 +19,7 @@ from keepers.protocol.units import M24, M32, M40
 from keepers.roles.watcher.books import Books, Denied, FalseReport, Reported
 from keepers.roles.watcher.evidence import decode_pair
 from keepers.roles.watcher.facts import (
+    ANSWER,
     CHECK_IN,
     EQUIVOCATION,
     FALSE,
@@ -31,6 +33,8 @@ from keepers.roles.watcher.facts import (
 )
 from keepers.roles.watcher.findings import Row
 from keepers.wire.committee import Committees
+from keepers.wire.proof_file import decode_proof
+from keepers.wire.refuting import Judge, Standing
 
 # gas, measured on anvil (tests/e2e/test_watcher.py); the outbox asks the chain before it sends
 COMMIT_GAS, PUNISH_GAS, PUNISH_SEAT_GAS, EQUIVOCATION_GAS, CHECK_IN_GAS = 50_000, 60_000, 15_000, 140_000, 190_000
@@ -59,9 +63,11 @@ class Lookout:
         domain: Domain,
         who: str,
         sent: Callable[[str], Sent | None],
+        judge: Judge | None = None,
     ) -> None:
+        """`judge`: of answers to the compute challenge, where the network has one."""
         self._books, self._committees, self._suite, self._reader = books, committees, suite, reader
-        self._domain, self._who, self._sent = domain, who, sent
+        self._domain, self._who, self._sent, self._judge = domain, who, sent, judge
         self._refutations: dict[str, Refutation | None] = {}
         self._settled: set[str] = set()  # punishments that are done, by key
         self.proofs: dict[str, Proof] = {}
@@ -240,6 +246,35 @@ class Lookout:
             finding, provable=True, bounty=bounty(seat.bond), gas=COMMIT_GAS + EQUIVOCATION_GAS, committed=committed
         )
 
+    # ------------------------------------------------------------------ answers
+
+    def _answer(self, row: Row, at: BlockRef) -> Finding:
+        finding, judge = row.finding, self._judge
+        if judge is None:
+            return replace(finding, provable=False)  # the record has no ComputeChallenge any more
+        proof = decode_proof(row.evidence, judge.domain)
+        judged = judge.proof(proof, at)
+        facts = judged.facts
+        if judged.standing is Standing.SAME_FAULT:
+            return replace(finding, outcome=self._ours(finding.key))
+        if judged.standing is Standing.CLOSED:
+            return finding
+        if judged.proof is None or facts.node is None:
+            return replace(finding, outcome=State.GONE)  # a reorg drew other seeds
+        stake = judge.stake(facts, at)
+        if stake.loss_wei == 0 and facts.node.status is Status.FAULTED:
+            return replace(finding, outcome=State.GONE)  # nothing that a proof could take, and out of work already
+        commit = None
+        committed = 0
+        if self._who:
+            word = proof.commitment(self._who, judge.domain)
+            commit = self._suite.challenge.commit(word)
+            committed = int(self._suite.challenge.committed_at(word, at=at))
+        self.proofs[finding.key] = Proof(proof.call(self._suite.challenge), commit)
+        return replace(
+            finding, deadline=facts.deadline + 1, bounty=stake.reward_wei, gas=proof.gas(facts.n), committed=committed
+        )
+
     # ------------------------------------------------------------------ what was found before
 
     def _earlier(self, row: Row, at: BlockRef) -> Finding | None:
@@ -247,6 +282,8 @@ class Lookout:
         finding = row.finding
         if finding.kind == EQUIVOCATION:
             return self._equivocation(row, at)
+        if finding.kind == ANSWER:
+            return self._answer(row, at)
         if finding.kind == PUNISH:
             return self._punishment(finding.key, finding.epoch, finding.number, at) or replace(
                 finding, outcome=State.GONE

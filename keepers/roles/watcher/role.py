@@ -5,12 +5,13 @@
 
 Each block: the books are brought to the head, every report is judged by its own records, and what does not hold is
 committed and proven through the outbox while its window is open. Twice an epoch, on a thread of its own, the seats are
-asked what they hold of each other's signatures. Whoever proves a thing first: once the chain holds it, it is settled.
+asked what they hold of each other's signatures, and which answers they found false. Whoever proves a thing first: once
+the chain holds it, it is settled.
 
     books    every root derived again        states    where to start from after a restart
     observe  what is false, and its proofs   evidence  seats that signed twice
-    decide   the rules, pure                 findings  what was found, in the database
-    act      the outbox
+    decide   the rules, pure                 answers   false answers to the compute challenge
+    act      the outbox                      findings  what was found, in the database
 """
 
 from __future__ import annotations
@@ -31,9 +32,20 @@ from keepers.protocol.messages import Domain
 from keepers.protocol.price import PriceWord
 from keepers.roles.watcher import decide as rules
 from keepers.roles.watcher.act import Dispatcher
+from keepers.roles.watcher.answers import FalseAnswers
 from keepers.roles.watcher.books import Books
 from keepers.roles.watcher.evidence import Evidence, seat_account
-from keepers.roles.watcher.facts import EQUIVOCATION, UNSETTLED, Policy, State, Verdict, WatcherPlan, WatcherView
+from keepers.roles.watcher.facts import (
+    ANSWER,
+    EQUIVOCATION,
+    UNSETTLED,
+    Finding,
+    Policy,
+    State,
+    Verdict,
+    WatcherPlan,
+    WatcherView,
+)
 from keepers.roles.watcher.findings import Findings
 from keepers.roles.watcher.observe import Lookout
 from keepers.roles.watcher.states import States
@@ -42,8 +54,10 @@ from keepers.runtime.role import Context, Role, Skip
 from keepers.runtime.ticker import Block, Epoch, Timer, Trigger
 from keepers.wire.attester_client import AttesterClient, make_http
 from keepers.wire.committee import Committee, Committees
+from keepers.wire.refuting import Judge
 
 ASKED_EPOCHS = 3  # epochs back of which seats are asked: as long as they keep what others signed at hand
+FIRST_ASKED = 24  # the same for false answers at the first time, which they keep for a PERIOD
 SEAT_TIMEOUT_S, SEAT_ANSWER_S = 5.0, 10.0
 HURRY_S = 300  # before a deadline: nothing is waited for any more; a quarter of the window where that is shorter
 NEVER = float("inf")
@@ -90,9 +104,14 @@ class Watcher(Role[WatcherView, WatcherPlan]):
         self.committees = Committees(reader, deployment.first_block, bootstrap)
         self.books = Books(reader, States(context.store), deployment.first_block, dispute)
         self.findings = Findings(context.store)
-        self.lookout = Lookout(self.books, self.committees, context.suite, reader, domain, self.account, self._sent)
+        judges = _judge(context), _judge(context)  # one a thread
+        self.lookout = Lookout(
+            self.books, self.committees, context.suite, reader, domain, self.account, self._sent, judges[0]
+        )
         self._seats = Committees(reader, deployment.first_block, bootstrap)  # of the thread that asks them
         self.evidence = Evidence(domain, self._seats)
+        self.answers = FalseAnswers(judges[1], self._seats) if judges[1] is not None else None
+        self._asked_answers = False
         self._http = make_http(SEAT_TIMEOUT_S, context.transport, answer_s=SEAT_ANSWER_S)
         virtual = isinstance(context.clock, VirtualClock)
         self._pool = None if virtual else ThreadPoolExecutor(8, thread_name_prefix="watcher-ask")
@@ -126,7 +145,7 @@ class Watcher(Role[WatcherView, WatcherPlan]):
 
     def observe(self, trigger: Trigger, at: BlockRef) -> WatcherView:
         if trigger.timer.startswith(EVIDENCE):
-            raise Skip("asked" if self.ask_seats(at) else "no seat signed twice")
+            raise Skip("asked: something false" if self.ask_seats(at) else "asked: nothing false")
         judged = self.books.refresh(at)
         self._measure_books()
         rows = self.findings.open()
@@ -185,8 +204,13 @@ class Watcher(Role[WatcherView, WatcherPlan]):
     # ------------------------------------------------------------------ seats
 
     def ask_seats(self, at: BlockRef) -> int:
-        """Ask every seat what was signed for the last epochs; how many new findings there are."""
+        """Ask every seat what was signed and what was answered; how many findings are new."""
         self._seats.refresh(at)
+        new = self._ask_signed() + self._ask_answers(at)
+        self._fresh = self._fresh or new > 0
+        return new
+
+    def _ask_signed(self) -> int:
         current = self.context.epoch()
         epochs = range(max(1, current - ASKED_EPOCHS), current)
         new = 0
@@ -194,12 +218,30 @@ class Watcher(Role[WatcherView, WatcherPlan]):
         open_now = {seat_account(row.finding) for row in self.findings.open() if row.finding.kind == EQUIVOCATION}
         for finding, evidence in self.evidence.gather(epochs, self._clients, self._pool):
             account = seat_account(finding)
-            if account not in open_now and self.findings.add(finding, evidence, self.context.clock.now()):
+            if account not in open_now and self._found(finding, evidence):
                 new += 1
                 open_now.add(account)
-                self._tell(Verdict(finding, State.OPEN, rules.code_of(finding.kind, State.OPEN)), None)
-        self._fresh = self._fresh or new > 0
         return new
+
+    def _ask_answers(self, at: BlockRef) -> int:
+        if self.answers is None:
+            return 0
+        back = ASKED_EPOCHS if self._asked_answers else FIRST_ASKED
+        current = self.context.epoch()
+        epochs = range(max(1, current - back), current + 1)
+        open_now = {(row.finding.epoch, row.finding.node) for row in self.findings.open() if row.finding.kind == ANSWER}
+        known = lambda epoch, node: (epoch, node) in open_now  # noqa: E731
+        found = self.answers.gather(epochs, self._clients, self._pool, known, at)
+        new = sum(self._found(finding, proof) for finding, proof in found)
+        self._asked_answers = True
+        return new
+
+    def _found(self, finding: Finding, evidence: bytes) -> bool:
+        """Keep a finding at once and tell of it; False where it is known."""
+        if not self.findings.add(finding, evidence, self.context.clock.now()):
+            return False
+        self._tell(Verdict(finding, State.OPEN, rules.code_of(finding.kind, State.OPEN)), None)
+        return True
 
     def _clients(self, committee: Committee) -> list[AttesterClient]:
         assert self._http is not None
@@ -250,6 +292,14 @@ class Watcher(Role[WatcherView, WatcherPlan]):
             deadlines = [v.finding.deadline - now for v in self.verdicts if v.finding.deadline > now]
             group = self.context.metrics.watcher
             group.deadline.labels(self.context.deployment.network).set(min(deadlines, default=NEVER))
+
+
+def _judge(context: Context) -> Judge | None:
+    """Of answers; None where the record has no ComputeChallenge."""
+    if "ComputeChallenge" not in context.deployment.contracts:
+        return None
+    domain = Domain(context.deployment.chain_id, context.deployment.address("ComputeChallenge"))
+    return Judge(context.reader, context.calendar, domain)
 
 
 __all__ = ["Policy", "Watcher"]

@@ -24,7 +24,8 @@ class WatcherState(SQLModel, table=True):
 
 class WatcherFinding(SQLModel, table=True):
     """What was found false. `number`: which report of the epoch; `node` and `seat` are -1 and `deadline` is 0 where it
-    has none; `bounty` in wei; `evidence`: the statements of a seat that signed twice, which nobody keeps for long."""
+    has none; `bounty` in wei; `evidence`, which nobody keeps for long: the statements of a seat that signed twice, or
+    the proof that an answer is false."""
 
     __tablename__ = "watcher_findings"
 

@@ -15,15 +15,17 @@ from keepers.protocol.challenge import Work
 from keepers.protocol.merge import FAILED, PASSED, SnapshotNode
 from keepers.protocol.messages import Answer, Domain
 from keepers.protocol.nodes import Node, Status
+from keepers.roles.attester import answers as answers_module
+from keepers.roles.attester.answer_routes import answer_routes
 from keepers.roles.attester.answers import Answers
 from keepers.roles.attester.dues import Stage
 from keepers.roles.attester.observe import Snapshot
 from keepers.roles.attester.view import Due
 from keepers.store.engine import Store
 from keepers.store.migrations import open_store
-from keepers.wire.codec import AskedRow, OpenedRow, SignedAnswer
+from keepers.wire.codec import AskedRow, OpenedRow, SignedAnswer, encode
 from keepers.wire.committee import Committee
-from keepers.wire.routing import Refused
+from keepers.wire.routing import Refused, Request, Router
 from tests.support.products import Answered
 
 DOMAIN = Domain(31_337, "0x" + "cc" * 20)
@@ -184,6 +186,36 @@ def test_open__another_nodes_answer__fails_and_is_kept_as_evidence(seat: Seat) -
     shown = seat.answers.wrong(EPOCH)
     assert len(shown) == 1 and shown[0].answer == copy
     assert (seat.answers.state(EPOCH, 1) or {})["state"] == "failed"
+
+
+def test_evidence__comes_in_pages_by_node(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row a node, however many of its rows are wrong, so that no node stands in another's way."""
+    seat.due = Due(Drawn(EPOCH, SEED, AT, SEED_B), 200, {0: 2, 1: 2, 2: 2})
+    seat.prepare()
+    for node in (2, 1):
+        seat.open_all(sign(WHOLE.root, node=node), WHOLE)
+    nodes = lambda first: [shown.answer.node for shown in seat.answers.wrong(EPOCH, first)]  # noqa: E731
+    assert [nodes(first) for first in range(4)] == [[1, 2], [1, 2], [2], []]
+    whole = len(encode(seat.answers.wrong(EPOCH)[0]))
+    assert whole < answers_module.MAX_SHOWN_BYTES
+    monkeypatch.setattr(answers_module, "MAX_SHOWN_BYTES", whole + 10)
+    assert [nodes(0), nodes(2)] == [[1], [2]]
+    monkeypatch.setattr(answers_module, "MAX_SHOWN_BYTES", 1)
+    assert nodes(0) == [1], "one is shown however long it is"
+    monkeypatch.undo()
+    monkeypatch.setattr(answers_module, "MAX_SHOWN", 1)
+    assert [nodes(0), nodes(2)] == [[1], [2]]
+
+
+def test_evidence__the_routes_give_a_page(seat: Seat) -> None:
+    seat.prepare()
+    seat.open_all(sign(WHOLE.root, node=1), WHOLE)
+    router = Router(answer_routes(seat.answers))
+    get = lambda path: router.dispatch(Request("GET", path))  # noqa: E731
+    whole = encode(seat.answers.wrong(EPOCH))
+    assert get(f"/v1/answers/{EPOCH}/false").body == get(f"/v1/answers/{EPOCH}/false/1").body == whole
+    assert get(f"/v1/answers/{EPOCH}/false/2").body == b"[]"
+    assert get(f"/v1/answers/{EPOCH}/false/x").status == 400
 
 
 def test_open__malformed_or_of_something_else__is_refused_by_name(seat: Seat) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from keepers.gpu.backends import Round
 from keepers.gpu.backends.cpu import CpuBackend
 from keepers.gpu.prover import InlineProver
 from keepers.protocol.counters import Header
 from keepers.protocol.nodes import Status
 from keepers.roles.attester.observe import Snapshot
 from tests.keepers.roles.town import Town
+from tests.support.spoilt_backend import Spoilt
 
 SMALL = (256, 2, 60)
 
@@ -56,19 +56,6 @@ def test_a_seat_that_died__the_others_pass_the_nodes_all_the_same() -> None:
     town.kill(3)
     town.run_epochs(7)
     assert statuses(town) == [Status.ACTIVE] * 2
-
-
-class Spoilt(CpuBackend):
-    """Tells the truth in its self-test and lies afterwards: the product of the second round is another's."""
-
-    honest = 2
-
-    def round(self, ka: bytes) -> Round:
-        self.honest -= 1
-        return super().round(ka if self.honest >= 0 else bytes(32))
-
-    def row(self, ka: bytes, row: int) -> bytes:
-        return super().row(ka if self.honest >= 0 else bytes(32), row)
 
 
 def test_a_false_answer__fails_with_every_seat_and_leaves_evidence() -> None:

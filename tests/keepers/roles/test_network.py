@@ -563,7 +563,11 @@ def test_every_write_of_an_attester_needs_a_signature() -> None:
             status = router.dispatch(Request(route.method, route.path, body)).status
             assert status in (400, 401, 403, 404, 409), (route.path, body, status)
     reads = [
-        route.path.replace("{epoch}", "2").replace("{node}", "0").replace("{seat}", "1").replace("{class}", "0")
+        route.path.replace("{epoch}", "2")
+        .replace("{node}", "0")
+        .replace("{seat}", "1")
+        .replace("{class}", "0")
+        .replace("{first}", "0")
         for route in router.routes
         if route.method == "GET"
     ]

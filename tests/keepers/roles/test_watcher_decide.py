@@ -9,6 +9,7 @@ import pytest
 from keepers.protocol.errors import find
 from keepers.roles.watcher.decide import code_of, decide, pays
 from keepers.roles.watcher.facts import (
+    ANSWER,
     CHECK_IN,
     EQUIVOCATION,
     FALSE,
@@ -71,6 +72,16 @@ def test_window_about_to_close__proven_at_once() -> None:
     soon = false(deadline=NOW + HURRY)
     assert steps(view(soon)) == [("prove", "root-7")]
     assert steps(view(replace(soon, deadline=NOW + HURRY + 1))) == [("commit", "root-7")]
+
+
+def test_false_answer__committed_first_even_when_its_window_closes() -> None:
+    """The contract takes no refutation from who has not committed, paid or not."""
+    for made in (false(ANSWER), false(ANSWER, bounty=0), false(ANSWER, deadline=NOW + 1)):
+        assert steps(view(made)) == [("commit", made.key)]
+        assert steps(view(replace(made, committed=NOW))) == []
+        assert steps(view(replace(made, committed=NOW - 1))) == [("prove", made.key)]
+    assert decide(view(false(ANSWER))).verdicts[0].code == "H6707"
+    assert decide(view(false(ANSWER, deadline=NOW))).verdicts[0].code == "H6707"
 
 
 def test_window_over__said_and_alarmed() -> None:

@@ -126,6 +126,8 @@ class Town:
         )
         w.call("escrow", "add_sheet", 3_600, 300, 86_400, self.dark_limit, 0, sender=OWNER)
         w.call("hub", "open_entries", sender=OWNER)
+        for granting in ("registry", "pool"):
+            w.call(granting, "set_grant", ADDRESSES["challenge"], 1, sender=OWNER)
         classes = list(w.registry.classes)
         for i in range(self.nodes):
             boss = number(self.operators[i])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from msgspec import structs
@@ -28,6 +29,18 @@ def test_judge__a_wrong_entry__is_found_with_its_price() -> None:
     assert found.gas > 200_000
 
 
+def test_at_stake__twice_within_thirty_periods_of_the_last_fault() -> None:
+    chain = Chain(fault=EPOCH - 1)
+    hearth = chain.person(with_key=False)
+    (found,) = hearth.judge([chain.shown()])
+    assert hearth.at_stake(found).loss_wei == 2 * UNITS * GPUS * 10**9
+    last = chain.calendar.start(EPOCH - 1 + 30 * chain.calendar.epochs_per_period)
+    within, after = (
+        replace(found, facts=replace(found.facts, now=now)) for now in (last, last + chain.calendar.epoch_seconds)
+    )
+    assert hearth.at_stake(within).loss_wei == 2 * hearth.at_stake(after).loss_wei
+
+
 def test_judge__many_rows__the_quick_check_keeps_the_honest_apart() -> None:
     chain = Chain()
     rows = [chain.shown(row=row, round_=round_) for row, round_ in ((6, 1), (7, 1), (7, 0))]
@@ -42,7 +55,7 @@ def test_judge__many_rows__the_quick_check_keeps_the_honest_apart() -> None:
         (Standing.OTHER_SEEDS, "H2526", lambda chain: setattr(chain, "seeds", (1, 2))),
         (Standing.NO_SEED, "H2520", lambda chain: setattr(chain, "seeds", (0, 0))),
         (Standing.CLOSED, "H2521", lambda chain: setattr(chain, "now", chain.calendar.end(EPOCH) + WINDOW + 1)),
-        (Standing.SAME_FAULT, "H2522", lambda chain: setattr(chain, "fault", chain.now << 32 | EPOCH)),
+        (Standing.SAME_FAULT, "H2522", lambda chain: setattr(chain, "fault", EPOCH)),
         (Standing.NO_WORK, "H2528", lambda chain: setattr(chain, "rounds", 0)),
     ],
 )
