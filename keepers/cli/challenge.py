@@ -13,7 +13,9 @@ from keepers.cli.options import FILE, Options, group
 from keepers.protocol.errors import HearthError
 
 if TYPE_CHECKING:
-    from keepers.sdk.challenges import Bad
+    from collections.abc import Sequence
+
+    from keepers.sdk.challenges import Bad, Refuted
     from keepers.sdk.client import Hearth
     from keepers.wire.refuting import Judged
 
@@ -136,35 +138,54 @@ def prove(options: Options, file: Path, out: Path) -> None:
 def refute(options: Options, file: Path) -> None:
     """Commit, wait for a later block, then refute: the node is Faulted, a fifth of what is slashed is yours.
 
-    Run again, it goes on from the commitment that stands on chain.
+    Of a file with answers of several nodes each node is refuted, one after another. Run again, it goes on from what
+    stands on chain.
     """
-    from keepers.sdk.challenges import choose
-
     hearth = options.hearth(FINDER)
     bad = _read(hearth, str(file), None)
-    done = hearth.refuted(bad) if hearth.has_key else None
-    if done is None:
-        judged = choose(hearth.judge(bad))
-        row = _data(hearth, judged)
-        options.note(
-            f" plan  commit, then refute the answer of node {row['node']} in epoch {row['epoch']}: {row['why']}\n"
-            f" pays  about {units.say_tokens(int(row['reward_wei']))}; the provider loses"
-            f" {units.say_tokens(int(row['loss_wei']))}, the node is Faulted\n"
-            f" costs about {row['gas']:,} gas · until {row['deadline_at']}\n"
-            " risk  if another finder is first, the gas of the commitment is lost · cannot be taken back"
-        )
-        if options.planned(row, hearth):
+    done = list(hearth.refuted(bad)) if hearth.has_key else []
+    known = {(one.node, one.epoch) for one in done}
+    rest = [one for one in bad if (one.answer.node, one.answer.epoch) not in known]
+    chosen = _refutable(hearth, rest, bool(done))
+    if chosen:
+        rows = [_data(hearth, one) for one in chosen]
+        options.note("\n".join(map(_plan, rows)))
+        options.note(" risk  if another finder is first, the gas of the commitment is lost · cannot be taken back")
+        if options.planned(rows, hearth):
             return
         _ = hearth.address
         options.confirm()
-        done = hearth.refute(judged, options.progress)
-    made = done
-    options.emit(
-        "refuted",
-        output.plain(made),
-        lambda: (
-            f"node {made.node} is Faulted for epoch {made.epoch}: {units.say_tokens(made.reward_wei)} came to"
-            f" {units.short(made.finder)} in block {made.block}"
-        ),
-        hearth,
+    for place, judged in enumerate(chosen):
+        try:
+            done.append(hearth.refute(judged, options.progress))
+        except HearthError as error:
+            if len(chosen) > 1:
+                options.note(f" done  {place} of {len(chosen)} nodes, then {error.code}; run again, it goes on")
+            raise
+    options.emit("refuted", output.plain(done), lambda: "\n".join(map(_said, done)), hearth)
+
+
+def _refutable(hearth: Hearth, bad: Sequence[Bad], some_done: bool) -> tuple[Judged, ...]:
+    """What can be refuted. Raises why nothing can, unless something was done before."""
+    from keepers.sdk.challenges import choose_all
+
+    judged = hearth.judge(bad)
+    if some_done and not any(one.proof for one in judged):
+        return ()
+    return choose_all(judged)
+
+
+def _plan(row: dict[str, Any]) -> str:
+    return (
+        f" plan  commit, then refute the answer of node {row['node']} in epoch {row['epoch']}: {row['why']}\n"
+        f" pays  about {units.say_tokens(int(row['reward_wei']))}; the provider loses"
+        f" {units.say_tokens(int(row['loss_wei']))}, the node is Faulted\n"
+        f" costs about {row['gas']:,} gas · until {row['deadline_at']}"
+    )
+
+
+def _said(made: Refuted) -> str:
+    return (
+        f"node {made.node} is Faulted for epoch {made.epoch}: {units.say_tokens(made.reward_wei)} came to"
+        f" {units.short(made.finder)} in block {made.block}"
     )

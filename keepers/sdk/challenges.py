@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from keepers.chain.contracts import ComputeChallenge
-from keepers.chain.ports import BlockRef
+from keepers.chain.ports import BlockRef, Event
 from keepers.protocol.errors import HearthError
 from keepers.protocol.messages import Domain
 from keepers.sdk.base import Base, Progress
@@ -134,15 +134,16 @@ class Challenges(Base):
 
     # ---- acting
 
-    def refuted(self, bad: Sequence[Bad]) -> Refuted | None:
-        """What this key has refuted already of the nodes of `bad`, at or after the epoch of the answer."""
-        at = self.head()
-        wanted = {one.answer.node: one.answer.epoch for one in bad}
-        for event in self.reader.events(self.deployment.first_block, at.number, "ComputeChallenge", ("Refuted",)):
-            node, epoch = int(event["node"]), int(event["epoch"])
-            if str(event["finder"]).lower() == self.address and wanted.get(node) == epoch:
-                return Refuted(node, epoch, self.address, event.block_number, self._paid(event.block_number))
-        return None
+    def refuted(self, bad: Sequence[Bad]) -> tuple[Refuted, ...]:
+        """What this key has refuted already of the answers of `bad`, oldest first."""
+        wanted = {(one.answer.node, one.answer.epoch) for one in bad}
+        events = self.reader.events(self.deployment.first_block, self.head().number, "ComputeChallenge", ("Refuted",))
+        return tuple(
+            Refuted(node, epoch, self.address, event.block_number, self._paid(event), "0x" + event.tx_hash.hex())
+            for event in events
+            if str(event["finder"]).lower() == self.address
+            and (node := int(event["node"]), epoch := int(event["epoch"])) in wanted
+        )
 
     def refute(self, judged: Judged, progress: Progress | None = None) -> Refuted:
         """Fault the node: committed first, shown in a later block. Committed before: goes on from there.
@@ -158,12 +159,21 @@ class Challenges(Base):
         action = f"challenge-refute-{commitment.hex()}"
         done = self.session.run(action, [*steps, Step("refute", proof.call(self.court), later=True)], progress)[-1]
         answer = judged.answer
-        return Refuted(answer.node, answer.epoch, self.address, done.block, self._paid(done.block), done.tx)
+        for event in self.reader.events(done.block, done.block, "ComputeChallenge", ("Refuted",)):
+            if int(event["node"]) == answer.node and str(event["finder"]).lower() == self.address:
+                return Refuted(answer.node, answer.epoch, self.address, done.block, self._paid(event), done.tx)
+        raise HearthError(
+            "H2006",
+            f"the refutation stands in block {done.block}, and its event is not there",
+            next=("hearth challenge show FILE",),
+        )
 
-    def _paid(self, block: int) -> int:
-        """Wei that the pool gave this key for slashes of a block."""
-        events = self.reader.events(block, block, "StakingPool", ("Slashed",))
-        return sum(int(e["reward"]) * 10**9 for e in events if str(e["finder"]).lower() == self.address)
+    def _paid(self, refuted: Event) -> int:
+        """Wei that the pool gave this key for a refutation: the next event of that kind in the same transaction."""
+        for event in self.reader.events(refuted.block_number, refuted.block_number, "StakingPool", ("Slashed",)):
+            if event.tx_hash == refuted.tx_hash and event.index > refuted.index:
+                return int(event["reward"]) * 10**9
+        return 0
 
 
 def _rows_of(get: Fetch, epoch: int, node: int | None) -> Iterator[ShownRow]:
@@ -191,6 +201,15 @@ def choose(judged: Sequence[Judged]) -> Judged:
     return min(false, key=lambda one: (one.gas, one.answer.epoch, one.answer.node))
 
 
+def choose_all(judged: Sequence[Judged]) -> tuple[Judged, ...]:
+    """What is cheapest to refute of each node, the nearest deadline first: one fault covers all that a node answered
+    before. Raises the error of why nothing is."""
+    choose(judged)
+    nodes = {one.answer.node for one in judged if one.standing is Standing.FALSE}
+    chosen = [choose([one for one in judged if one.answer.node == node]) for node in sorted(nodes)]
+    return tuple(sorted(chosen, key=lambda one: (one.facts.deadline, one.answer.node)))
+
+
 def refusal(judged: Sequence[Judged]) -> HearthError:
     """Why none of these can be refuted."""
     if not judged:
@@ -203,4 +222,4 @@ def refusal(judged: Sequence[Judged]) -> HearthError:
     )  # fmt: skip
 
 
-__all__ = ["Bad", "Challenges", "Refuted", "choose", "refusal"]
+__all__ = ["Bad", "Challenges", "Refuted", "choose", "choose_all", "refusal"]

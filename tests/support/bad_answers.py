@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -40,9 +40,9 @@ def _spoil(c: Any) -> None:
 
 
 @cache
-def answered(false: bool = True) -> Answered:
-    """The node's answer; a false one has a wrong entry in round 1, row 7, column 200."""
-    return Answered(WORK, {(0, 1): _spoil} if false else {})
+def answered(false: bool = True, node: int = NODE) -> Answered:
+    """A node's answer; a false one has a wrong entry in round 1, row 7, column 200."""
+    return Answered(replace(WORK, node=node), {(0, 1): _spoil} if false else {})
 
 
 def deployment() -> Deployment:
@@ -66,11 +66,13 @@ def deployment() -> Deployment:
 
 @dataclass
 class Chain:
-    """A reader, and an outbox that mines each row at once. `fault`: epoch of the node's last one."""
+    """A reader, and an outbox that mines each row at once. `fault`: epoch of the node's last one; `others`: further
+    nodes, with theirs."""
 
     deployment: Any = field(default_factory=deployment)
     now: int = 0
     fault: int = 0
+    others: dict[int, int] = field(default_factory=dict)
     stake: int = 10**12  # gwei
     ceiling: int = 3 * GPUS * UNITS
     seeds: tuple[int, int] = (SEED, SEED_B)
@@ -80,6 +82,7 @@ class Chain:
     sent: list[str] = field(default_factory=list)
     rows: dict[str, Sent] = field(default_factory=dict)
     stop: str = ""  # a function that no longer goes through
+    stop_at: tuple[str, int] | None = None  # the same for one node
 
     def __post_init__(self) -> None:
         self.calendar = self.deployment.clock()
@@ -100,12 +103,12 @@ class Chain:
     def read(self, call: Call, at: BlockRef) -> Any:
         node = Node(provider=4, class_id=CLASS, gpus=GPUS, status=Status.ACTIVE, first=2).pack()
         views: dict[str, Any] = {
-            "NodeRegistry.node": lambda i: node if i == NODE else 0,
-            "NodeRegistry.count": lambda: NODE + 1,
-            "NodeRegistry.key_of": lambda i, e: key("node 3").address,
+            "NodeRegistry.node": lambda i: node if i in (NODE, *self.others) else 0,
+            "NodeRegistry.count": lambda: max(NODE, *self.others, 0) + 1,
+            "NodeRegistry.key_of": lambda i, e: key(f"node {i}").address,
             "NodeRegistry.class_word": lambda c: UNITS << 192 | WORK.n << 96 | self.rounds << 64,
             "ComputeChallenge.seeds": lambda e: self.seeds,
-            "ComputeChallenge.fault_of": lambda i: self.fault,
+            "ComputeChallenge.fault_of": lambda i: self.others.get(i, self.fault),
             "ComputeChallenge.ANSWER_WINDOW": lambda: WINDOW,
             "ComputeChallenge.committed_at": lambda c: self.commitments.get(c, 0),
             "StakingPool.own": lambda p: Own(self.stake, self.stake).pack(),
@@ -129,7 +132,7 @@ class Chain:
             return known
         self.now += 2
         try:
-            if send.call.function == self.stop:
+            if send.call.function == self.stop or (send.call.function, send.call.args[0]) == self.stop_at:
                 raise ValueError("the connection is gone")
             self.act(send.call)
         except ValueError as error:
@@ -153,10 +156,13 @@ class Chain:
         committed = self.commitments.get(proof.commitment(self.address, self.domain), 0)
         if not 0 < committed < self.now:
             raise ValueError("challenge: not committed")
-        said, right = challenge.verdict(WORK, root, shown)
+        said, right = challenge.verdict(replace(WORK, node=node), root, shown)
         if said == right:
             raise ValueError("challenge: element is right")
-        self.fault = self.calendar.epoch(self.now)
+        if node == NODE:
+            self.fault = self.calendar.epoch(self.now)
+        else:
+            self.others[node] = self.calendar.epoch(self.now)
         made = {"node": node, "epoch": epoch, "finder": self.address}
         for contract, name, args in (
             ("ComputeChallenge", "Refuted", made),
@@ -171,14 +177,17 @@ class Chain:
         session = Session(self, lambda: None, lambda: None, lambda: 0.0) if with_key else None  # type: ignore[arg-type]
         return Hearth(self, self.deployment, session=session)  # type: ignore[arg-type]
 
-    def shown(self, false: bool = True, row: int = 7, round_: int = 1, signer: LocalSigner | None = None) -> ShownRow:
-        """A row of the node's answer, signed."""
-        made = answered(false)
+    def shown(
+        self, false: bool = True, row: int = 7, round_: int = 1, signer: LocalSigner | None = None, node: int = NODE
+    ) -> ShownRow:
+        """A row of a node's answer, signed."""
+        made = answered(false, node)
         opening = made.opening(0, round_, row)
-        digest = Answer(NODE, EPOCH, SEED, SEED_B, made.root).digest(self.domain)
-        answer = SignedAnswer(NODE, EPOCH, SEED, SEED_B, made.root, (signer or key("node 3")).sign_digest(digest))
+        digest = Answer(node, EPOCH, SEED, SEED_B, made.root).digest(self.domain)
+        signed = (signer or key(f"node {node}")).sign_digest(digest)
+        answer = SignedAnswer(node, EPOCH, SEED, SEED_B, made.root, signed)
         opened = OpenedRow(
-            NODE, EPOCH, made.root, AskedRow(0, round_, row), opening.row, b"".join(opening.path), opening.previous,
+            node, EPOCH, made.root, AskedRow(0, round_, row), opening.row, b"".join(opening.path), opening.previous,
             b"".join(opening.list_path),
         )  # fmt: skip
         return ShownRow(answer, opened)

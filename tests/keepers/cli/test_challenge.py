@@ -64,8 +64,46 @@ def test_refute__plan_first__then_once(case: Case) -> None:
     assert case.chain.sent == []
     done = case("refute", str(case.file), "--yes")
     assert done.code == 0 and "node 3 is Faulted for epoch 30" in done.out, done.err
-    assert case("refute", str(case.file), "--yes", "--json").data["node"] == 3, "repeated: the first result"
+    assert case("refute", str(case.file), "--yes", "--json").data[0]["node"] == 3, "repeated: the first result"
     assert case.chain.sent == ["commit", "refute"]
+
+
+def test_refute__several_nodes__each_of_them_and_each_once(case: Case) -> None:
+    chain = case.chain
+    chain.others = {5: 0, 8: 0}
+    rows = [chain.shown(), chain.shown(node=5), chain.shown(node=8), chain.shown(node=8, row=6), chain.shown(row=6)]
+    case.file.write_bytes(encode(rows))
+    dry = case("refute", str(case.file), "--dry-run", "--json")
+    assert [row["node"] for row in dry.data] == [3, 5, 8] and chain.sent == []
+    done = case("refute", str(case.file), "--yes")
+    assert done.code == 0, done.err
+    assert chain.sent == ["commit", "refute"] * 3
+    assert [line.split(" is ")[0] for line in done.out.splitlines()] == ["node 3", "node 5", "node 8"]
+    again = case("refute", str(case.file), "--yes", "--json")
+    assert [one["node"] for one in again.data] == [3, 5, 8] and len(chain.sent) == 6
+    assert again.data[0]["reward_wei"] == 400 * 10**9
+
+
+def test_refute__one_that_fails__the_others_are_told_and_it_goes_on(case: Case) -> None:
+    chain = case.chain
+    chain.others = {5: 0}
+    case.file.write_bytes(encode([chain.shown(), chain.shown(node=5)]))
+    chain.stop_at = ("refute", 5)
+    said = case("refute", str(case.file), "--yes")
+    assert said.code != 0 and "done  1 of 2 nodes" in said.err
+    assert chain.sent == ["commit", "refute", "commit"]
+    chain.stop_at = None
+    done = case("refute", str(case.file), "--yes")
+    assert done.code == 0 and "node 3 is" in done.out and "node 5 is" in done.out
+    assert chain.sent == ["commit", "refute", "commit", "refute"]
+
+
+def test_refute__another_was_first_with_one__the_other_is_refuted(case: Case) -> None:
+    chain = case.chain
+    chain.others = {5: chain.calendar.epoch(chain.now)}
+    case.file.write_bytes(encode([chain.shown(node=5), chain.shown()]))
+    done = case("refute", str(case.file), "--yes", "--json")
+    assert [one["node"] for one in done.data] == [3] and chain.sent == ["commit", "refute"]
 
 
 def test_refute__what_is_not_false__costs_nothing(case: Case) -> None:

@@ -127,7 +127,7 @@ def test_refute__commits_first__then_is_paid() -> None:
     done = hearth.refute(choose(hearth.judge([chain.shown()])))
     assert chain.sent == ["commit", "refute"]
     assert (done.node, done.epoch, done.reward_wei) == (3, EPOCH, 400 * 10**9)
-    assert hearth.refuted([chain.shown()]) is not None
+    assert hearth.refuted([chain.shown()]) == (replace(done, tx=hearth.refuted([chain.shown()])[0].tx),)
     assert hearth.judge([chain.shown()])[0].standing is Standing.SAME_FAULT
 
 
@@ -136,7 +136,7 @@ def test_refute__interrupted_after_the_commitment__goes_on_without_a_second() ->
     hearth = chain.person()
     with pytest.raises(HearthError):
         hearth.refute(choose(hearth.judge([chain.shown()])))
-    assert chain.sent == ["commit"] and hearth.refuted([chain.shown()]) is None
+    assert chain.sent == ["commit"] and hearth.refuted([chain.shown()]) == ()
     chain.stop = ""
     chain.rows.clear()  # on another machine: only the chain remembers
     hearth.refute(choose(hearth.judge([chain.shown()])))
