@@ -33,8 +33,8 @@ GWEI = 10**9
 MAX_LIST_PATH = 64  # hashes that the contract takes
 MAX_VECTORS = 8  # of classes and PERIODs, kept by a judge
 COMMIT_GAS = 50_000
-# measured (bench/gas.py refute.element_*, tests/e2e/test_challenge.py) and a tenth for a finder who holds no tokens yet:
-# with the slash; for each of the n columns; for each hash
+# measured (bench/gas.py refute.element_*, tests/e2e/test_challenge.py), for a finder who holds no tokens yet: with the
+# slash; for each of the n columns; for each hash
 REFUTE_GAS, COLUMN_GAS, HASH_GAS = 140_000, 5, 1_100
 
 
