@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from keepers.cli import output, units
+from keepers.cli.canaries import canaries
 from keepers.cli.options import FILE, Options, group
 from keepers.protocol.errors import HearthError
 
@@ -24,7 +25,10 @@ FINDER = "watcher or renter"  # whose key pays for a refutation
 
 @group()
 def challenge() -> None:
-    """Bad answers to the compute challenge: show, prove, refute."""
+    """Bad answers to the compute challenge: show, prove, refute; canaries, which look for seats that do not look."""
+
+
+challenge.add_command(canaries)
 
 
 def _read(hearth: Hearth, source: str, node: int | None) -> tuple[Bad, ...]:

@@ -46,7 +46,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "config": ("config", "config", "Settings: show with their origin, set, path."),
     "verify": ("audit", "verify", "Check a lease's bill or a receipt from the chain alone."),
     "proof": ("audit", "proof", "The proof of a node's uptime after an epoch."),
-    "challenge": ("challenge", "challenge", "A false answer to the compute challenge: show, prove, refute."),
+    "challenge": ("challenge", "challenge", "A false answer to the compute challenge: show, prove, refute; canaries."),
     "calibrate": ("calibrate", "calibrate", "Measure this machine; the class of the challenge that fits it."),
     "rebuild": ("audit", "rebuild", "Every leaf and root from the chain alone; says which are right."),
     "exposure": ("exposure", "exposure", "What a committee that lies could cost at most, now."),

@@ -222,4 +222,6 @@ def _agent(sections: Any, record: Deployment) -> Role[Any, Any]:
     if section.prover != "off":
         # its child begins with the first challenge, so never where no node is of a challenged class
         prover = ChildProver(section.prover, int(section.prover_memory_gib * 2**30))
-    return Agent(nodes, check_in=policy if section.check_in == "auto" else None, prover=prover)
+    return Agent(
+        nodes, check_in=policy if section.check_in == "auto" else None, prover=prover, canary_bps=section.canary_bps
+    )

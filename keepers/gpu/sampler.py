@@ -30,12 +30,14 @@ class DeviceSample:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """What a node says of its hardware in one slot. `source` is "nvml" or "stand-in"."""
+    """What a node says of its hardware in one slot. `source` is "nvml" or "stand-in"; `canary` the commitment of one
+    (`protocol.canary`), 0x…, or ""."""
 
     source: str
     state: str
     devices: tuple[DeviceSample, ...] = ()
     cause: str = ""
+    canary: str = ""
     _cache: list[bytes] = field(default_factory=list, compare=False, repr=False)
 
     def encode(self) -> bytes:
@@ -50,7 +52,13 @@ class Telemetry:
             for device in self.devices
         ]
         body = {"cause": self.cause, "devices": devices, "source": self.source, "state": self.state, "version": 1}
+        if self.canary:
+            body["canary"] = self.canary
         return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+    def announcing(self, commitment: bytes) -> Telemetry:
+        """The same with the commitment of a canary."""
+        return Telemetry(self.source, self.state, self.devices, self.cause, "0x" + commitment.hex())
 
     def digest(self) -> bytes:
         """keccak256 of `encode()`: the telemetry hash of a heartbeat."""

@@ -4,7 +4,7 @@
 [operator]  keystore, password_file                               (signs a provider's asks, where another key owns it)
 [limits]    per_lease_usd, per_day_usd, max_usd_per_gpu_hour      (of the renter's key)
 [agent]     nodes, keystores, password_file, gpus, stand_in      (one entry a node, in the same order),
-            check_in, check_in_daily, prover, prover_memory_gib
+            check_in, check_in_daily, prover, prover_memory_gib, canary_bps
 [attester]  keystore, password_file, prices
 [settler]   keystore, password_file, jail, upkeep, redeem, providers, native_usd
 [watcher]   keystore, password_file, submit, unpaid, native_usd
@@ -66,6 +66,12 @@ class AgentSection(Section):
     )
     prover_memory_gib: float = Field(
         default=0.0, ge=0, le=10**6, description="memory of the machine that it may hold; 0 = half of it"
+    )
+    canary_bps: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="how many of 10,000 owed answers each node fails on purpose, once in a PERIOD; 0 = none",
     )
 
     @field_validator("stand_in")

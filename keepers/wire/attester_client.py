@@ -32,6 +32,7 @@ from keepers.wire.timely import TimelyTransport
 _RESULTS = msgspec.json.Decoder(list[str])
 _ASKED = msgspec.json.Decoder(list[AskedRow])
 _LEAF = msgspec.json.Decoder(ShownLeaf)
+_OBSERVATION = msgspec.json.Decoder(ObsBody)
 MAX_ANSWER = 1 << 20
 ANSWER_S = 15.0  # for a request with its whole answer
 
@@ -134,6 +135,14 @@ class AttesterClient:
             return _LEAF.decode(self._request("GET", f"/v1/leaves/{epoch}/{node}", b""))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise self._error("an answer that is no leaf") from error
+
+    def observation(self, epoch: int, seat: int) -> ObsBody:
+        """What a seat signed of an epoch, with its body, as this one holds it; the caller checks it. Raises
+        Unreachable."""
+        try:
+            return _OBSERVATION.decode(self._request("GET", f"/v1/observations/{epoch}/{seat}", b""))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise self._error("an answer that is no observation") from error
 
     def get(self, path: str) -> bytes:
         """Body of a read. Raises Unreachable."""

@@ -19,9 +19,11 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from keepers.chain.challenges import Challenges, Drawn, Size
 from keepers.gpu.prover import Prover
+from keepers.protocol.canary import LATE, SILENT, SPOILT, WITHHELD, spoilt
 from keepers.protocol.challenge import OPENINGS, Place, Work
 from keepers.protocol.errors import HearthError
 from keepers.protocol.messages import Answer, Domain
+from keepers.roles.agent.canaries import Canaries
 from keepers.roles.agent.decide import Owed
 from keepers.roles.agent.heartbeat import NodeKey
 from keepers.roles.agent.tables import AgentAnswer
@@ -39,7 +41,8 @@ OPENINGS_S = 60.0
 
 @dataclass
 class Task:
-    """A node's answer on its way. Seats in `asked` have acknowledged it, those in `done` have their rows too."""
+    """A node's answer on its way. Seats in `asked` have acknowledged it, those in `done` have their rows too. `canary`:
+    how it fails on purpose; nothing is sent before `held_until`."""
 
     key: NodeKey
     work: Work
@@ -54,6 +57,8 @@ class Task:
     failed: bool = False
     told: bool = False
     signed_after: float | None = None  # seconds from the seed
+    canary: str = ""
+    held_until: float = 0.0
 
 
 class Answerer:
@@ -67,6 +72,7 @@ class Answerer:
         challenges: Challenges,
         clients: Callable[[Committee], Sequence[AttesterClient]],
         pool: Executor | None = None,
+        canaries: Canaries | None = None,
     ) -> None:
         self.notes: dict[int, str] = {}  # node -> why its last challenge was not answered
         self._context = context
@@ -75,6 +81,7 @@ class Answerer:
         self._challenges = challenges
         self._clients = clients
         self._pool = pool
+        self._canaries = canaries
         self._domain = Domain(context.deployment.chain_id, context.deployment.address("ComputeChallenge"))
         self._openings = float(getattr(context.deployment.allowances, "openings", OPENINGS_S))
         self._lock = threading.Lock()  # of the tasks: seats are served beside the role's thread
@@ -114,6 +121,13 @@ class Answerer:
             work = Work(node, drawn.epoch, drawn.seed, drawn.seed_b, class_id, size.n, size.rounds, free)
             until = drawn.seed_time + size.deadline + self._openings
             task = Task(self._keys[node], work, drawn, size.deadline, until, seats)
+            if self._canaries is not None and (how := self._canaries.how(node, drawn.epoch)):
+                self._canaries.play(node, drawn.epoch)
+                task.canary = how
+                if how == SILENT:
+                    continue
+                if how == LATE:
+                    task.held_until = drawn.seed_time + size.deadline + self._openings / 2
             if row is not None:
                 task.answer = SignedAnswer(node, drawn.epoch, drawn.seed, drawn.seed_b, row.root, row.signature)
                 task.done = {seat for seat in range(seats) if row.seats >> seat & 1}
@@ -161,7 +175,7 @@ class Answerer:
     def _over(self, task: Task, now: float) -> bool:
         if now >= task.until:
             missing = sorted(set(range(task.seats)) - task.done)
-            if task.answer is not None:
+            if task.answer is not None and not task.canary:
                 self._tell(task, last=True)
                 _log.warning(
                     "node %d: challenge of epoch %d: seats %s did not take the answer and all its rows",
@@ -263,12 +277,16 @@ class Answerer:
 
     def _next(self, seat: int, skipped: set[int]) -> tuple[Task, AskedRow | None] | None:
         """What a seat lacks: answers go first, they have a deadline. Call it with the lock held."""
-        tasks = [t for t in self._tasks.values() if t.answer and seat not in t.done and id(t) not in skipped]
+        now = self._context.clock.precise()
+        tasks = [
+            t for t in self._tasks.values()
+            if t.answer and seat not in t.done and id(t) not in skipped and now >= t.held_until
+        ]  # fmt: skip
         for task in tasks:
             if seat not in task.asked:
                 return task, None
         for task in tasks:
-            if task.openable and not task.failed and task.asked[seat]:
+            if task.openable and not task.failed and task.asked[seat] and task.canary != WITHHELD:
                 return task, task.asked[seat][0]
         return None
 
@@ -321,11 +339,10 @@ class Answerer:
             return
         else:
             path, list_path = b"".join(opening.path), b"".join(opening.list_path)
+            shown = spoilt(opening.row) if task.canary == SPOILT else opening.row
             client.send_opening(
-                OpenedRow(
-                    answer.node, answer.epoch, answer.root, row, opening.row, path, opening.previous, list_path
-                )
-            )  # fmt: skip
+                OpenedRow(answer.node, answer.epoch, answer.root, row, shown, path, opening.previous, list_path)
+            )
         with self._lock:
             task.asked[seat].pop(0)
             left = len(task.asked[seat])

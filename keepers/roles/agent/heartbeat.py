@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, insert, select, update
@@ -45,6 +45,18 @@ class NodeKey:
     signer: Signer
     sampler: Samples
     devices: tuple[int, ...] = ()
+
+
+class Announcer(Protocol):
+    """What a node's beats of an epoch announce (`canaries.Canaries`)."""
+
+    def mark(self, node: int, epoch: int, slot: int) -> bytes:
+        """A commitment of 32 bytes, or none (b"")."""
+        ...
+
+    def announced(self, beat: Beat, telemetry: bytes) -> None:
+        """The beat that names it is signed, and not sent yet."""
+        ...
 
 
 @dataclass
@@ -94,7 +106,8 @@ def moment(key: str, epoch: int, slot: int, seconds: int) -> int:
 class Beater:
     """Signs and delivers. `clients(committee)` gives a client for each seat; `pool` sends to seats in parallel.
 
-    `muted` holds nodes that the operator switched off: they are not sampled and do not beat.
+    `muted` holds nodes that the operator switched off: they are not sampled and do not beat. `announcer` is asked what
+    a node's telemetry has to announce.
     """
 
     def __init__(
@@ -113,6 +126,7 @@ class Beater:
             raise ValueError("a node is named twice")
         self.nodes = tuple(nodes)
         self.muted: set[int] = set()
+        self.announcer: Announcer | None = None
         self.telemetry: dict[int, Telemetry] = {}
         self._calendar = calendar
         self._domain = domain
@@ -157,10 +171,15 @@ class Beater:
             if telemetry.state == UNKNOWN:
                 _log.warning("node %d does not beat: %s", key.node, telemetry.cause)
                 continue
+            mark = self.announcer.mark(key.node, epoch, slot) if self.announcer is not None else b""
+            if mark:
+                telemetry = telemetry.announcing(mark)
             digest = telemetry.digest()
             message = Heartbeat(key.node, epoch, slot, head.number, head.hash, digest)
             signature = key.signer.sign_digest(message.digest(self._domain))
             beats.append(Beat(key.node, epoch, slot, head.number, head.hash, digest, signature))
+            if mark and self.announcer is not None:
+                self.announcer.announced(beats[-1], telemetry.encode())
         return beats
 
     def beat(self, epoch: int, slot: int, head: BlockRef, committee: Committee) -> SlotResult:

@@ -9,7 +9,8 @@ that failed or came while this process was down; `epoch` looks at the registry.
 `agent.beater.muted` is the set of nodes that are switched off. Sends no transaction and needs no gas, unless it is
 given a `CheckInPolicy`: then `check-in`, shortly before a slot ends, checks in on chain those of its nodes whose beat
 at most f attesters have acknowledged. The node's own key pays: nobody else can check it in. With a `Prover` it answers
-challenges (`answering.py`): `challenge`, on a worker of its own.
+challenges (`answering.py`): `challenge`, on a worker of its own; some it fails on purpose (`canaries.py`), and
+`canaries` asks seats half an epoch later what they said of it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from keepers.protocol.messages import Domain, beat_offset
 from keepers.roles.agent import decide as rules
 from keepers.roles.agent.act import check_in, remember
 from keepers.roles.agent.answering import Answerer
+from keepers.roles.agent.canaries import Canaries
 from keepers.roles.agent.decide import AgentPlan, CheckIn, CheckInPolicy, NodeFacts, Owed, OwedFacts, SlotFacts
 from keepers.roles.agent.heartbeat import Beater, NodeKey, SlotResult
 from keepers.roles.agent.leaves import Leaves
@@ -122,8 +124,11 @@ class Agent(Role[AgentView, Plan]):
         wait: Callable[[float], object] | None = None,
         check_in: CheckInPolicy | None = None,
         prover: Prover | None = None,
+        canary_bps: int = 0,
     ) -> None:
         super().__init__()
+        self.canary_bps = canary_bps
+        self.canaries: Canaries | None = None
         self.prover = prover
         self.answerer: Answerer | None = None
         self.nodes = tuple(nodes)
@@ -161,9 +166,12 @@ class Agent(Role[AgentView, Plan]):
             if not virtual:
                 self._answer_pool = ThreadPoolExecutor(MAX_SEATS, thread_name_prefix="agent-answer")
             self._challenges = Challenges(context.reader, context.suite, context.calendar, deployment.first_block)
+            self.canaries = self.beater.announcer = Canaries(
+                context, self.canary_bps, Committees(context.reader, deployment.first_block, bootstrap)
+            )
             self.answerer = Answerer(
-                context, self.nodes, self.prover, self._challenges, self._seats, self._answer_pool
-            )  # fmt: skip
+                context, self.nodes, self.prover, self._challenges, self._seats, self._answer_pool, self.canaries
+            )
 
     def start(self) -> None:
         for key in self.nodes:
@@ -204,6 +212,7 @@ class Agent(Role[AgentView, Plan]):
             timers.append(Timer("check-in", Slot(CHECK_IN_SHARE * slot)))
         if self.answerer is not None:
             timers.append(Timer("challenge", Every(min(CHALLENGE_S, max(0.5, slot / 20))), own_thread=True))
+            timers.append(Timer("canaries", Epoch(self.context.calendar.epoch_seconds / 2), own_thread=True))
         return timers
 
     def observe(self, trigger: Trigger, at: BlockRef) -> AgentView:
@@ -214,6 +223,9 @@ class Agent(Role[AgentView, Plan]):
             return tuple(replace(each, challenge=notes.get(each.node, "")) for each in facts)
         if trigger.timer == "challenge":
             return self._challenge(at)
+        if trigger.timer == "canaries":
+            assert self.canaries is not None
+            raise Skip("a seat passed a canary" if self.canaries.collect(at, self._seats) else "no seat is accused")
         if trigger.timer == "flush":
             missed = self._missed(now, at)
             if missed is None and not self.beater.waiting():

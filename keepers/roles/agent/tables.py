@@ -1,5 +1,5 @@
 """Rows of the agent: batches of beats until every attester has acknowledged them, the last state of each node, and the
-answers that it has signed."""
+answers that it has signed, and the challenges that it fails on purpose."""
 
 from __future__ import annotations
 
@@ -47,3 +47,20 @@ class AgentAnswer(SQLModel, table=True):
     root: bytes = Field(sa_type=Hash32)
     signature: bytes
     seats: int
+
+
+class AgentCanary(SQLModel, table=True):
+    """A challenge that a node fails on purpose. `telemetry` and `beat` (JSON) announce it; `played`: the node was asked
+    and failed; `collected`: the seats were asked what they say; `observations`: those that say that it passed."""
+
+    __tablename__ = "agent_canaries"
+
+    node: int = Field(primary_key=True)
+    epoch: int = Field(primary_key=True)
+    how: str
+    salt: bytes
+    telemetry: bytes
+    beat: bytes
+    played: bool
+    collected: bool
+    observations: bytes

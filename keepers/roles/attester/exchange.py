@@ -290,6 +290,14 @@ class Exchange:
             signatures = [given for (e, _, by), given in self._signed.items() if e == epoch and by == seat]
         return SeatRecord(observations, signatures[-MAX_SHOWN:])
 
+    def observation(self, epoch: int, seat: int) -> ObsBody | None:
+        """An observation of a seat with its body, if it is here."""
+        with self._lock:
+            for (by, _), held in self._held.get(epoch, {}).items():
+                if by == seat and held.whole:
+                    return ObsBody(held.signed, held.body)
+        return None
+
     def everything(self, epoch: int) -> EpochRecord:
         """What is held here that any seat signed for an epoch, second signatures of one place too; the newest first
         where it is too much to show."""

@@ -1,8 +1,9 @@
-"""What anybody may ask an attester: GET /v1/epochs/{epoch}, …/seats/{seat}, …/signed, /v1/nodes/{node}, and
-/v1/leaves/{epoch}/{node}.
+"""What anybody may ask an attester: GET /v1/epochs/{epoch}, …/seats/{seat}, …/signed, /v1/nodes/{node},
+/v1/observations/{epoch}/{seat} and /v1/leaves/{epoch}/{node}.
 
-It says nothing that is secret. `…/signed` is what watchers compare: all signatures of an epoch that are held here. A
-leaf comes with its proof, so nobody has to believe it: agents learn from it whether a draw is still owed.
+It says nothing that is secret. `…/signed` is what watchers compare: all signatures of an epoch that are held here; an
+observation with its body is what a node compares with what it knows of itself (canaries). A leaf comes with its proof,
+so nobody has to believe it: agents learn from it whether a draw is still owed.
 """
 
 from __future__ import annotations
@@ -46,6 +47,13 @@ def read_routes(
     def signed(request: Request) -> Response:
         return Response(200, encode(exchange.everything(path_number(request.params["epoch"]))))
 
+    def observation(request: Request) -> Response:
+        number, by = path_number(request.params["epoch"]), path_number(request.params["seat"])
+        found = exchange.observation(number, by)
+        if found is None:
+            raise Refused(404, "H6302", f"no observation of seat {by} of epoch {number} is here")
+        return Response(200, encode(found))
+
     def node(request: Request) -> Response:
         number = path_number(request.params["node"])
         slot = seen.last_slot(number)
@@ -64,6 +72,7 @@ def read_routes(
         Route("GET", "/v1/epochs/{epoch}", epoch),
         Route("GET", "/v1/epochs/{epoch}/seats/{seat}", seat),
         Route("GET", "/v1/epochs/{epoch}/signed", signed),
+        Route("GET", "/v1/observations/{epoch}/{seat}", observation),
         Route("GET", "/v1/nodes/{node}", node),
         Route("GET", "/v1/leaves/{epoch}/{node}", leaf),
     ]

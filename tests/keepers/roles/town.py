@@ -96,6 +96,7 @@ class Town:
     check_in: CheckInPolicy | None = None
     challenge: tuple[int, int, int] = (0, 0, 0)  # n, rounds, deadline of the class
     prover: Prover | None = None
+    canary_bps: int = 0
     begin: int = GENESIS + 1  # what the keepers' clock says when they start
 
     def __post_init__(self) -> None:
@@ -161,6 +162,7 @@ class Town:
             ],
             check_in=self.check_in,
             prover=self.prover,
+            canary_bps=self.canary_bps,
         )
         self.settler = Settler(self.settler_key, self.policy)
         self.kept = self.store or open_store("sqlite://", threaded=False)
@@ -214,7 +216,8 @@ class Town:
 
     def restart_agent(self) -> None:
         """The same for the agent."""
-        old, self.agent = self.agent, Agent(self.agent.nodes, check_in=self.check_in, prover=self.prover)
+        old = self.agent
+        self.agent = Agent(old.nodes, check_in=self.check_in, prover=self.prover, canary_bps=self.canary_bps)
         self._take_over(old, self.agent)
 
     def restart_settler(self) -> None:
