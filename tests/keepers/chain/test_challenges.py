@@ -151,6 +151,7 @@ def test_free__leases_before_the_seed__hold_their_gpus(chain: Chain, challenges:
     assert at_seed(chain, challenges) == 1
 
 
+@pytest.mark.attack("A36")
 def test_free__a_lease_in_the_block_of_the_seed__frees_nobody_of_the_answer(
     chain: Chain, challenges: Challenges
 ) -> None:
@@ -164,6 +165,7 @@ def test_free__a_lease_that_stopped_before__holds_nothing(chain: Chain, challeng
     assert at_seed(chain, challenges) == 4
 
 
+@pytest.mark.attack("A36")
 def test_free__a_stop_in_the_block_of_the_seed__still_holds(chain: Chain, challenges: Challenges) -> None:
     chain.lease(1, 50, gpus=4)
     chain.stop(1, 100)

@@ -21,12 +21,14 @@ def near(count: int, trials: int, chance: float) -> bool:
     return abs(count - trials * chance) <= 5 * sqrt(trials * chance * (1 - chance)) + 1e-9
 
 
+@pytest.mark.attack("A26")
 @pytest.mark.parametrize("adversary", [a for a in KIT if not a.share], ids=lambda a: a.name)
 def test_measure__nothing_computed__never_passes_and_is_always_caught(adversary: Adversary) -> None:
     tally = measure(adversary, 25, random.Random(1), SEATS)
     assert (tally.passed, tally.caught) == (0, 25)
 
 
+@pytest.mark.attack("A27")
 @pytest.mark.parametrize("adversary", [a for a in KIT if a.share], ids=lambda a: a.name)
 def test_measure__a_part_computed__passes_as_often_as_computed(adversary: Adversary) -> None:
     tally = measure(adversary, 300, random.Random(2), SEATS)

@@ -88,6 +88,53 @@ def test_places__of_a_secret__repeat_and_differ_by_secret_and_digest() -> None:
     assert first != challenge.places(b"b", b"d", WORK) and first != challenge.places(b"a", b"e", WORK)
 
 
+@pytest.mark.attack("A26", "A29")
+def test_the_key_of_a_round__names_seed_node_card_round_and_the_root_before() -> None:
+    base = (1, 2, 3, 4, keccak(b"before"))
+    others = [(9, 2, 3, 4, base[4]), (1, 9, 3, 4, base[4]), (1, 2, 9, 4, base[4]), (1, 2, 3, 9, base[4]),
+              (1, 2, 3, 4, bytes(32))]  # fmt: skip
+    assert len({challenge.key_a(*one) for one in (base, *others)}) == 6
+    assert len({challenge.key_b(*one) for one in ((1, 2), (9, 2), (1, 9))}) == 3
+
+
+def test_a_refutation__malformed__is_named(answer: Answered) -> None:
+    good = challenge.refutation(answer.opening(1, 1, 7), 200)
+    assert len(set(challenge.verdict(WORK, answer.root, good))) == 1, "an honest entry"
+    for bad, words in (
+        (replace(good, place=Place(1, 2, 7)), "no such entry"),
+        (replace(good, place=Place(1, 1, 256)), "no such entry"),
+        (replace(good, col=256), "no such entry"),
+        (replace(good, chunk=good.chunk[:-3]), "another length"),
+        (replace(good, path=(*good.path, bytes(32))), "another length"),
+        (replace(good, place=Place(1, 0, 7)), "round 0 has no root before it"),
+        (replace(good, col=100), "does not lead to the signed root"),
+        (replace(good, previous=bytes(32)), "does not lead to the signed root"),
+        (replace(good, place=Place(1, 1, 6)), "does not lead to the signed root"),
+        (replace(good, list_path=good.list_path[:-1]), "the path is too short"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            challenge.verdict(WORK, answer.root, bad)
+    with pytest.raises(ValueError, match="does not lead to the signed root"):
+        challenge.verdict(WORK, keccak(b"other"), good)
+
+
+def test_paths__that_do_not_fit__are_named() -> None:
+    leaves = [keccak(word(i)) for i in range(4)]
+    for make, words in (
+        (lambda: challenge.tree_levels(leaves[:3]), "3 leaves are no power of two"),
+        (lambda: challenge.tree_levels([]), "0 leaves are no power of two"),
+        (lambda: challenge.climb(leaves[0], 2, leaves[:1]), "too short for its index"),
+        (lambda: challenge.row_levels(bytes(385)), "no whole chunks of 384"),
+        (lambda: challenge.climb_pair(leaves[0], leaves[1], 0, []), "too short for its index"),
+        (lambda: challenge.climb_pair(leaves[0], leaves[1], 0, leaves[:2]), "no two leaves at this index"),
+        (lambda: challenge.climb_pair(leaves[0], leaves[1], 2, leaves[:1]), "too short for its index"),
+        (lambda: challenge.climb_pair(leaves[0], leaves[1], 5, leaves[:1]), "too short for its index"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            make()
+
+
+@pytest.mark.attack("A27")
 def test_places__of_many_answers__are_uniform() -> None:
     drawn = Counter((p.gpu, p.round, p.row >> 7) for p in challenge.places(b"s", b"d", WORK, 4_000))
     assert len(drawn) == 8 and all(400 < k < 600 for k in drawn.values())

@@ -64,6 +64,7 @@ def test_owes__each_reason__only_with_a_free_gpu_of_a_class_with_rounds(
     assert owes(node, leaf, free, drawn) is owed
 
 
+@pytest.mark.attack("A33")
 @pytest.mark.parametrize(("passed", "u"), [(0, 1), (1, 1), (2, 0), (3, 0)])
 def test_passed__needs_f_plus_one(passed: int, u: int) -> None:
     """A dodged draw is the leaf's u: its prediction holds until two of four seats say passed."""
@@ -83,6 +84,7 @@ def test_not_drawn__nothing_owed__is_silence_without_an_answer() -> None:
     assert merged(ACTIVE, CLEAN, ALL_UP).records == ()
 
 
+@pytest.mark.attack("A36")
 def test_dodged_draw__not_drawn_again__stays_owed_and_is_missed_again() -> None:
     assert merged(ACTIVE, OWED, ALL_UP).records == record(1, 1)
 

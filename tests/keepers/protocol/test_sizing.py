@@ -45,6 +45,7 @@ def test_registrations_served__at_the_very_deadline__counts_it() -> None:
     assert sizing.registrations_served(1, 399, 200) == 1
 
 
+@pytest.mark.attack("A28")
 @pytest.mark.parametrize("round_s", [0.011, 0.07, 0.4, 1.7, 30.0])
 def test_sized__of_any_round__lets_one_gpu_serve_one_registration_and_fits_an_hour(round_s: float) -> None:
     sized = Sized.of(32_768, round_s)

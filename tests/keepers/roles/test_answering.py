@@ -242,6 +242,7 @@ def test_take__the_seed_is_gone__drops_the_work() -> None:
     assert not net.answerer.open()
 
 
+@pytest.mark.attack("D24")
 def test_take__restarted__the_stored_answer_goes_out_before_it_is_computed_again() -> None:
     first = Net()
     first.transport.down |= {"seat-2", "seat-3"}

@@ -119,6 +119,7 @@ def test_take__sent_again__the_same_rows_are_asked(seat: Seat) -> None:
     assert len(seat.told) == 1
 
 
+@pytest.mark.attack("A32")
 def test_take__one_row_withheld__neither_passed_nor_failed(seat: Seat) -> None:
     seat.prepare()
     signed = sign(WHOLE.root)
@@ -127,6 +128,7 @@ def test_take__one_row_withheld__neither_passed_nor_failed(seat: Seat) -> None:
     assert seat.bits() == {0: 0}
 
 
+@pytest.mark.attack("A31")
 def test_take__at_the_deadline__counts_and_a_second_later_not(seat: Seat) -> None:
     seat.now = AT + DEADLINE
     assert seat.answers.take_answer(sign(WHOLE.root))
@@ -140,6 +142,7 @@ def test_take__known_before_the_deadline__is_acknowledged_after_it(seat: Seat) -
     assert seat.answers.take_answer(sign(WHOLE.root)) == asked
 
 
+@pytest.mark.attack("A30")
 @pytest.mark.parametrize(
     ("code", "signed"),
     [
@@ -162,6 +165,7 @@ def test_take__a_node_that_does_not_exist__is_refused(seat: Seat) -> None:
     refused("H6122", lambda: seat.answers.take_answer(stranger))
 
 
+@pytest.mark.attack("A30")
 def test_take__a_second_answer__does_not_replace_the_first(seat: Seat) -> None:
     seat.answers.take_answer(sign(WHOLE.root))
     refused("H6125", lambda: seat.answers.take_answer(sign(bytes(32))))
@@ -177,6 +181,7 @@ def test_take__nobody_is_asked__is_refused(seat: Seat) -> None:
     refused("H6120", lambda: seat.answers.take_answer(sign(WHOLE.root)))
 
 
+@pytest.mark.attack("A26")
 def test_open__another_nodes_answer__fails_and_is_kept_as_evidence(seat: Seat) -> None:
     """Copied and signed with the own key: the keys of A name the node."""
     seat.prepare()
@@ -218,6 +223,7 @@ def test_evidence__the_routes_give_a_page(seat: Seat) -> None:
     assert get(f"/v1/answers/{EPOCH}/false/x").status == 400
 
 
+@pytest.mark.attack("A32")
 def test_open__malformed_or_of_something_else__is_refused_by_name(seat: Seat) -> None:
     seat.prepare()
     signed = sign(WHOLE.root)
@@ -247,6 +253,7 @@ def test_open__another_round_in_its_place__is_refused(seat: Seat) -> None:
     assert caught.value.code in ("H6129", "H6130")
 
 
+@pytest.mark.attack("A31")
 def test_open__after_the_time_for_it__is_refused(seat: Seat) -> None:
     signed = sign(WHOLE.root)
     asked = seat.answers.take_answer(signed)
@@ -261,6 +268,7 @@ def test_open__before_u_is_at_hand__is_judged_when_it_is(seat: Seat) -> None:
     assert seat.bits() == {0: PASSED}
 
 
+@pytest.mark.attack("D24")
 def test_restart__in_the_window__the_same_rows_and_what_was_opened(seat: Seat) -> None:
     seat.prepare()
     signed = sign(WHOLE.root)

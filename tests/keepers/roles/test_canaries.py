@@ -59,6 +59,7 @@ def accused(town: Town, found: Canary) -> list[int]:
     return [one.seat for one in canary_file.check(found, town.chain, committees, hub, challenge, town.chain.head())]
 
 
+@pytest.mark.attack("A38")
 @pytest.mark.parametrize("how", canary.HOWS)
 def test_a_lazy_seat__is_named_and_no_other(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     town = town_of(how, monkeypatch)
@@ -149,6 +150,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.attack("A38")
 @pytest.mark.parametrize("name", CHANGES)
 def test_check__what_does_not_fit__proves_nothing(opened: tuple[Town, Canary], name: str) -> None:
     town, found = opened
@@ -167,6 +169,7 @@ def test_check__a_beat_of_another_key(opened: tuple[Town, Canary]) -> None:
     assert "not signed by the node's key" in caught.value.why[0]
 
 
+@pytest.mark.attack("A38")
 def test_check__observations_that_no_seat_signed__or_with_another_body(opened: tuple[Town, Canary]) -> None:
     town, found = opened
     (one,) = found.observations

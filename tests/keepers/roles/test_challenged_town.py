@@ -51,6 +51,7 @@ def test_a_challenged_class__that_nobody_answers__stays_pending() -> None:
     assert [tree.leaf(i).u for i in range(2)] == [1, 1]
 
 
+@pytest.mark.attack("C62")
 def test_a_seat_that_died__the_others_pass_the_nodes_all_the_same() -> None:
     town = Town(nodes=2, challenge=SMALL, prover=prover())
     town.kill(3)

@@ -266,6 +266,7 @@ LIES: dict[str, Callable[[Chain], ShownRow]] = {
 }
 
 
+@pytest.mark.attack("A37")
 @pytest.mark.parametrize("name", LIES)
 def test_seats__a_row_that_is_not_false__that_seat_is_not_asked_again(name: str) -> None:
     chain = Chain()
@@ -288,6 +289,7 @@ def test_seats__other_seeds_or_a_closed_window__is_no_lie_of_the_seat() -> None:
         assert bool(seats.asked) is ("rounds" not in change)
 
 
+@pytest.mark.attack("A37")
 def test_seats__pages_that_go_in_circles__end() -> None:
     chain = Chain()
     seats = Seats(lambda first: [chain.shown()])
@@ -295,6 +297,7 @@ def test_seats__pages_that_go_in_circles__end() -> None:
     assert seats.asked == [(0, 0), (0, NODE + 1)]
 
 
+@pytest.mark.attack("A37")
 def test_seats__pages_without_end__end(monkeypatch: pytest.MonkeyPatch) -> None:
     chain = Chain()
 

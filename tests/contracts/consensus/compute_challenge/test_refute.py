@@ -43,6 +43,18 @@ def test_a_wrong_entry__committed_before__faults_and_slashes(court: Court) -> No
     assert suite.challenge.fault_of(court.node) == suite.epoch
 
 
+@pytest.mark.attack("T42")
+def test_a_provider_that_refutes_itself__loses_four_fifths(court: Court) -> None:
+    """The finder is the provider's own owner: what it gets back is a fifth of what its stake loses."""
+    suite, claim = court.suite, court.lie()
+    before = court.own * GWEI + suite.token.balanceOf(PROVIDER.address)
+    supply = suite.token.totalSupply()
+    court.fell(claim, PROVIDER)
+    loss = loss_of(suite, GPUS * MIN_STAKE) * GWEI
+    lost = before - (court.own * GWEI + suite.token.balanceOf(PROVIDER.address))
+    assert lost == supply - suite.token.totalSupply() == loss - loss // 5
+
+
 def changed(court: Court, value: str) -> Claim:
     """A claim against the entry at GPU 0, round 0, (3, 7), which is not what it should be."""
 
@@ -129,6 +141,7 @@ def test_the_longest_list__two_places_that_meet_at_the_top__falls(suite: Suite) 
 # ---- an honest answer
 
 
+@pytest.mark.attack("A34")
 @pytest.mark.parametrize("gpu, round_, row, col", [(0, 0, 0, 0), (1, 1, 100, 127), (2, 0, N - 1, 128), (2, 1, 77, 255)])
 def test_an_honest_answer__any_entry__stands(court: Court, gpu: int, round_: int, row: int, col: int) -> None:
     court.refused(court.claim(court.answer(), gpu, round_, row, col), "challenge: element is right")
@@ -153,6 +166,7 @@ def test_without_a_seed__is_refused(court: Court) -> None:
             court.refute(claim.but(epoch=e))
 
 
+@pytest.mark.attack("A35")
 def test_in_the_last_second_of_the_window__it_falls(court: Court) -> None:
     claim, q = court.lie(), court.suite.parameters
     court.suite.challenge.commit(claim.commitment())
@@ -161,6 +175,7 @@ def test_in_the_last_second_of_the_window__it_falls(court: Court) -> None:
     assert court.status == FAULTED
 
 
+@pytest.mark.attack("A35")
 def test_a_second_after_the_window__is_refused(court: Court) -> None:
     claim, q = court.lie(), court.suite.parameters
     court.suite.challenge.commit(claim.commitment())
@@ -193,6 +208,7 @@ def test_a_liveness_only_class__owes_no_answer__is_refused(court: Court) -> None
     court.refused(other, "challenge: liveness-only class")
 
 
+@pytest.mark.attack("A34")
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -224,6 +240,7 @@ def test_a_claim_that_does_not_fit__is_refused(court: Court, changes: dict[str, 
     court.refused(court.lie().but(**changes), why)
 
 
+@pytest.mark.attack("A34")
 @pytest.mark.parametrize("length", [0, 1])
 def test_two_leaves_apart__without_the_siblings_between__are_refused(suite: Suite, length: int) -> None:
     court = Court.of(suite, rounds=4)
@@ -232,6 +249,7 @@ def test_two_leaves_apart__without_the_siblings_between__are_refused(suite: Suit
     court.refused(claim.but(list_path=short), "challenge: list path is short")
 
 
+@pytest.mark.attack("A34")
 def test_leaves_of_two_pairs__shown_as_one__are_refused(suite: Suite) -> None:
     """Rounds 1 and 2 are no siblings: a path that hashes them together leads nowhere."""
     court = Court.of(suite, rounds=4, gpus=1)
@@ -348,6 +366,7 @@ def test_the_same_epoch_again__is_the_same_fault(court: Court) -> None:
     court.refused(court.lie(row=9), "challenge: same fault")
 
 
+@pytest.mark.attack("A35")
 def test_an_earlier_epoch__is_the_same_fault(court: Court) -> None:
     """A node cannot take back what it signed before it knew that it was caught."""
     old = court.lie()
