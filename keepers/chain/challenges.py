@@ -42,6 +42,11 @@ class Size:
     rounds: int
     deadline: int
 
+    @classmethod
+    def unpack(cls, row: int) -> Size:
+        """Reads the registry's word of a class; of none (0) everything is 0."""
+        return cls(field(row, 96, 32), field(row, 64, 32), row >> 128 & M32)
+
     @property
     def challenged(self) -> bool:
         """Whether nodes of the class owe answers at all."""
@@ -98,7 +103,7 @@ class Challenges:
             row = int(self._suite.registry.class_word(class_id, at=at))
             if not row:
                 return Size(0, 0, 0)
-            self._sizes[class_id] = Size(field(row, 96, 32), field(row, 64, 32), row >> 128 & M32)
+            self._sizes[class_id] = Size.unpack(row)
         return self._sizes[class_id]
 
     def free(self, nodes: Mapping[int, Node], seed_time: int, at: BlockRef) -> dict[int, int]:

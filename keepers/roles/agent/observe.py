@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from keepers.chain.challenges import Challenges, Drawn, Size
 from keepers.chain.fees import quote
@@ -19,11 +20,22 @@ from keepers.roles.agent.heartbeat import NodeKey
 from keepers.roles.agent.leaves import Asked
 from keepers.runtime.role import Context
 
+NO_PROVER = (
+    'its class is challenged, and this agent answers nothing ([agent] prover = "off"): it is never activated and its'
+    ' draws stay owed; set prover = "auto" and start again'
+)
+
 
 def observe_nodes(
-    context: Context, nodes: Sequence[NodeKey], epoch: int, at: BlockRef, telemetry: Mapping[int, Telemetry]
+    context: Context,
+    nodes: Sequence[NodeKey],
+    epoch: int,
+    at: BlockRef,
+    telemetry: Mapping[int, Telemetry],
+    answers_challenges: bool = True,
 ) -> tuple[NodeFacts, ...]:
-    """Facts of every node; `known` is False where the registry has no such index."""
+    """Facts of every node; `known` is False where the registry has no such index. An agent that answers no challenges
+    is told of each node whose class has them."""
     registry = context.suite.registry
     count = registry.count(at=at)
     known = [key for key in nodes if key.node < count]
@@ -50,7 +62,19 @@ def observe_nodes(
                 known=key.node in words,
             )
         )
-    return tuple(facts)
+    return tuple(facts) if answers_challenges else _unanswered(context, facts, words, at)
+
+
+def _unanswered(
+    context: Context, facts: Sequence[NodeFacts], words: Mapping[int, Any], at: BlockRef
+) -> tuple[NodeFacts, ...]:
+    classes = {index: Node.unpack(int(word)).class_id for index, word in words.items()}
+    wanted = sorted(set(classes.values()))
+    rows = context.reader.read_many([context.suite.registry.view("class_word", c) for c in wanted], at)
+    challenged = {c for c, row in zip(wanted, rows, strict=True) if Size.unpack(int(row)).challenged}
+    return tuple(
+        replace(each, challenge=NO_PROVER) if classes.get(each.node) in challenged else each for each in facts
+    )  # fmt: skip
 
 
 DAY_S = 86_400

@@ -218,9 +218,12 @@ class Agent(Role[AgentView, Plan]):
     def observe(self, trigger: Trigger, at: BlockRef) -> AgentView:
         now = self.context.clock.precise()
         if trigger.timer == "epoch":
-            facts = observe_nodes(self.context, self.nodes, self.context.epoch(), at, self.beater.telemetry)
+            answers = self.answerer is not None
+            facts = observe_nodes(
+                self.context, self.nodes, self.context.epoch(), at, self.beater.telemetry, answers
+            )  # fmt: skip
             notes = self.answerer.notes if self.answerer is not None else {}
-            return tuple(replace(each, challenge=notes.get(each.node, "")) for each in facts)
+            return tuple(replace(each, challenge=notes.get(each.node, each.challenge)) for each in facts)
         if trigger.timer == "challenge":
             return self._challenge(at)
         if trigger.timer == "canaries":

@@ -51,6 +51,18 @@ def test_a_challenged_class__that_nobody_answers__stays_pending() -> None:
     assert [tree.leaf(i).u for i in range(2)] == [1, 1]
 
 
+def test_an_agent_without_a_prover__in_a_challenged_class__is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    town = Town(nodes=2, challenge=SMALL)
+    with caplog.at_level("ERROR", logger="hearth.agent"):
+        town.run_epochs(3)
+    said = [record.message for record in caplog.records if 'prover = "off"' in record.message]
+    assert len(said) == 2 and said[0].startswith("node 0: its class is challenged")
+    caplog.clear()
+    liveness = Town(nodes=1)
+    liveness.run_epochs(2)
+    assert not [record for record in caplog.records if "prover" in record.message]
+
+
 @pytest.mark.attack("C62")
 def test_a_seat_that_died__the_others_pass_the_nodes_all_the_same() -> None:
     town = Town(nodes=2, challenge=SMALL, prover=prover())
