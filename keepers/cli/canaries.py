@@ -114,7 +114,16 @@ def _row(hearth: Hearth, one: Stored, committees: Committees) -> dict[str, Any]:
         return {"state": "sealed", "commitment": commitment, "opens_at": units.rfc3339(opens)}
     if not one.collected:
         return {**_opened(found), "state": "not asked", "commitment": commitment, "accused": []}
-    accused = _accused(hearth, found, committees) if found.observations else ()
+    try:
+        accused = _accused(hearth, found, committees) if found.observations else ()
+    except HearthError as error:
+        return {
+            **_opened(found),
+            "state": "proves nothing",
+            "commitment": commitment,
+            "accused": [],
+            "why": error.why[0],
+        }
     state = "accuses" if accused else "nobody"
     return {**_opened(found), "state": state, "commitment": commitment, "accused": _data(accused)}
 
@@ -131,6 +140,7 @@ def _text(rows: list[dict[str, Any]]) -> str:
             "accuses": f"passed by {seats}, which had not looked",
             "nobody": "no seat said that it passed",
             "not asked": "the seats could not be asked",
+            "proves nothing": f"what was kept proves nothing: {row.get('why')}",
         }[row["state"]]
         lines.append(f" node {row['node']}  epoch {row['epoch']}  failed on purpose ({row['how']}): {said}")
     return "\n".join(lines) or "no canary was played: [agent] canary_bps says how many are"

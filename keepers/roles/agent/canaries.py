@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 
 from keepers.chain.ports import BlockRef
 from keepers.protocol import canary
@@ -31,6 +31,7 @@ from keepers.wire.committee import Committee, Committees
 _ROWS: Any = AgentCanary.__table__  # type: ignore[attr-defined]
 _log = logging.getLogger("hearth.agent")
 ASKED_EPOCHS = 3  # after an epoch, in which seats still have its observations
+KEEP_EPOCHS = 10_000  # in which a canary and its evidence can be shown: more than a year
 PEERS_ASKED = 3  # others that are asked for what a seat has signed, before the seat itself
 
 
@@ -163,7 +164,8 @@ class Canaries:
                 del self._known[place]
                 self._announced.discard(place)
         if gone:
-            where = and_(_ROWS.c.epoch < current, _ROWS.c.played.is_(False))
+            unplayed = and_(_ROWS.c.epoch < current, _ROWS.c.played.is_(False))
+            where = or_(unplayed, _ROWS.c.epoch < current - KEEP_EPOCHS)
             self._context.store.write(lambda connection: connection.execute(delete(_ROWS).where(where)))
 
     def _update(self, node: int, epoch: int, **values: Any) -> None:

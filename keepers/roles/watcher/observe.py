@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from keepers.chain.contracts import Suite
 from keepers.chain.ports import OPEN_STATES, ZERO_ADDRESS, BlockRef, Call, Reader, Sent, TxState
+from keepers.protocol.errors import HearthError
 from keepers.protocol.hashing import keccak
 from keepers.protocol.messages import Domain, Report
 from keepers.protocol.nodes import Status
@@ -252,7 +253,10 @@ class Lookout:
         finding, judge = row.finding, self._judge
         if judge is None:
             return replace(finding, provable=False)  # the record has no ComputeChallenge any more
-        proof = decode_proof(row.evidence, judge.domain)
+        try:
+            proof = decode_proof(row.evidence, judge.domain)
+        except HearthError:
+            return replace(finding, outcome=State.GONE)  # of a ComputeChallenge that this record no longer names
         judged = judge.proof(proof, at)
         facts = judged.facts
         if judged.standing is Standing.SAME_FAULT:
