@@ -2,8 +2,8 @@
 
 A seat may show anything. What counts is a row that opens to an answer which the node's key has signed, to the seeds
 that the chain drew, with an entry that is not the product's: `wire.refuting.Judge` says so from the chain alone. Who
-shows an honest row is not asked again, for telling it from a false one is a whole product; who shows what nobody signed,
-or does not answer, is left alone until the next look.
+shows an honest row is not asked again, for telling it from a false one is a whole product; who shows what nobody
+signed, or does not answer, is left alone until the next look.
 """
 
 from __future__ import annotations
