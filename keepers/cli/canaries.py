@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from keepers.cli import units
+from keepers.cli.files import read_bytes
 from keepers.cli.options import FILE, Options, command
 from keepers.protocol.errors import HearthError
 
@@ -62,15 +63,7 @@ def canaries(options: Options, file: Path | None, out: Path | None) -> None:
 def _check(options: Options, hearth: Hearth, file: Path) -> None:
     from keepers.wire import canary_file
 
-    try:
-        with file.open("rb") as opened:
-            text = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        why = (error.strerror or type(error).__name__,)
-        raise HearthError("H1006", f"{file} cannot be read", why=why) from None
-    if len(text) > MAX_BYTES:
-        raise HearthError("H1006", f"{file} is larger than {MAX_BYTES:,} bytes")
-    found = canary_file.read(text, *_domains(hearth))
+    found = canary_file.read(read_bytes(file, MAX_BYTES), *_domains(hearth))
     accused = _accused(hearth, found, _committees(hearth))
     data = {**_opened(found), "state": "accuses", "accused": _data(accused)}
     options.emit("canaries", [data], lambda: _text([data]), hearth)

@@ -10,6 +10,7 @@ import rich_click as click
 
 from keepers.cli import output, units
 from keepers.cli.canaries import canaries
+from keepers.cli.files import read_bytes
 from keepers.cli.options import FILE, Options, group
 from keepers.protocol.errors import HearthError
 
@@ -46,15 +47,7 @@ def _read(hearth: Hearth, source: str, node: int | None) -> tuple[Bad, ...]:
     if is_url(source):
         found = hearth.read_bad(fetch(source))
     else:
-        try:
-            with Path(source).open("rb") as file:
-                text = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            why = (error.strerror or type(error).__name__,)
-            raise HearthError("H1006", f"{source} cannot be read", why=why) from None
-        if len(text) > MAX_BYTES:
-            raise HearthError("H1006", f"{source} is larger than {MAX_BYTES:,} bytes")
-        found = hearth.read_bad(text)
+        found = hearth.read_bad(read_bytes(Path(source), MAX_BYTES))
     return tuple(one for one in found if node in (None, one.answer.node))
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from keepers.cli import output, units
+from keepers.cli.files import read_bytes
 from keepers.cli.options import FILE, Options, group
-from keepers.protocol.errors import HearthError
 from keepers.protocol.seats import REPEAT, Seat, bounty
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def prove(options: Options, file: Path) -> None:
     from keepers.sdk import evidence
 
     hearth = options.hearth(ANYBODY)
-    shown = evidence.read(_text(file, evidence.MAX_BYTES))
+    shown = evidence.read(read_bytes(file, evidence.MAX_BYTES))
     guilty = hearth.guilty(shown)
     bond = hearth.seat(guilty).bond_wei
     options.note(
@@ -294,11 +294,3 @@ def prove(options: Options, file: Path) -> None:
         return
     options.confirm()
     _emit(options, hearth.prove(shown, options.progress), hearth)
-
-
-def _text(file: Path, most: int) -> bytes:
-    try:
-        with file.open("rb") as source:
-            return source.read(most)
-    except OSError as error:
-        raise HearthError("H1006", f"{file} cannot be read", why=(error.strerror or type(error).__name__,)) from None
