@@ -135,7 +135,7 @@ class Probes:
 
     def _keyless(self, name: str) -> bool:
         """A watcher that only looks needs no gas."""
-        return name == "watcher" and hasattr(self, "settings") and self.settings.watcher.keystore is None
+        return name == "watcher" and hasattr(self, "settings") and not self.settings.watcher.submit
 
     def _reads(self) -> Reads:
         from keepers.chain.rpc import RpcReader

@@ -150,6 +150,16 @@ def test_check_watcher__needs_no_key_to_look(hearth: Call) -> None:
     assert "gas watcher" not in findings
 
 
+def test_check_watcher__gas_is_asked_for_only_of_who_submits(hearth: Call) -> None:
+    def checks() -> set[str]:
+        return {row["check"] for row in hearth("check", "watcher", "--json").data["findings"]}
+
+    assert hearth("init", "watcher").code == 0
+    assert "gas watcher" not in checks(), "a key alone sends nothing"
+    assert hearth("config", "set", "watcher.submit", "true").code == 0
+    assert "gas watcher" in checks()
+
+
 def test_up__without_a_key_a_watcher_looks_with_one_it_may_submit(hearth: Call, home: Path) -> None:
     """`hearth up --roles watcher` needs none; a key alone makes it one of the roles of the config."""
     deployment = record([seat.address for seat in Watched().seats], Watched().parameters)
